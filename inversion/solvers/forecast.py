@@ -177,7 +177,8 @@ def forecast(problem: Problem, totals: int = 0, rates: Rates | None = None) -> l
             {
                 "H' R^-1 H": nnz * per_row / 2.0 * r.pairs,
                 "factor": m**3 / 3.0 / r.factor + m * r.prior,
-                "variances": m**3 / 3.0 / r.factor + m * r.prior,
+                "variances": m**3 / 3.0 / r.factor,
+                "degrees of freedom": nnz * per_row / 2.0 * r.pairs + 2.0 * m**3 / 3.0 / r.dense,
                 "totals": totals_time + p * (r.column + 2.0 * m * m / r.dense),
             },
         ),

@@ -209,16 +209,17 @@ class PrimalSystem:
     def signal(self) -> Floats:
         """Return degrees of freedom for signal by element of the state (or of chi); their sum is `dofs`.
 
-        They are the diagonal of ``I - P B^-1``, in the square-root form of ``I - W' W``.
+        They are the diagonal of ``P N`` with ``N = H' R^-1 H``, in the square-root form of ``I - W' W``. N is made
+        again: ``I - P B^-1``, which is the same and needs none, loses as many digits as the condition of B has.
         """
-        inverse, error = self._inverse_factor, self.problem.prior_error
+        inverse = self._inverse_factor
         if self.square_root:
             return 1.0 - np.einsum("ij,ij->j", inverse, inverse)
-        known = np.zeros(self.problem.n_state)
+        normal, total = normal_matrix(self.problem), np.zeros(self.problem.n_state)
         for rows in strips(len(inverse), len(inverse), _BLOCK):
-            columns = np.ascontiguousarray(inverse[rows].T)
-            known += np.einsum("ij,ij->i", columns, error.solve(columns))
-        return 1.0 - known
+            part = inverse[rows, : rows.stop]  # what is right of it is zero
+            total[: rows.stop] += np.einsum("ij,ij->j", part, part @ normal[: rows.stop, : rows.stop])
+        return total
 
     def dofs(self) -> float:
         """Return tr(P H' R^-1 H)."""

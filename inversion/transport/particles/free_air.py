@@ -88,7 +88,7 @@ def free_scales(
 @jit
 def level_below(levels: Floats, z: float, hint: int) -> int:
     """Return the last level that is no higher than z, the first where there is none."""
-    k = hint
+    k = min(hint, levels.size - 1)  # `Aloft` begins beyond the last where the boundary layer holds them all
     while k + 1 < levels.size and levels[k + 1] <= z:
         k += 1
     while k > 0 and levels[k] > z:

@@ -12,7 +12,14 @@ from inversion.transport.check.answers import convergence, reciprocity, rotation
 from inversion.transport.check.mixing import REGIMES, stilt_well_mixed, taylor, well_mixed
 from inversion.transport.check.worlds import START, plain_world, release
 from inversion.transport.kernels.random import normal, philox, uniform
-from inversion.transport.particles.free_air import FREE_TL, free_levels, free_scales, new_known, stability
+from inversion.transport.particles.free_air import (
+    FREE_TL,
+    free_levels,
+    free_scales,
+    level_below,
+    new_known,
+    stability,
+)
 from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.particles.simulate import simulate
 from inversion.transport.particles.turbulence import (
@@ -421,6 +428,13 @@ def test_scales_taken_as_they_are_met_are_those_taken_beforehand(name, share, me
     found = stepped_walk(z, memory, 60.0, air, 5.0, 0.5 * h, ladder, (aloft, low, high), draws)
     wanted = _walked(z, memory, 60.0, air, 5.0, 0.5 * h, *np.array(scales).T, draws)
     assert found == pytest.approx(wanted, rel=1e-9, abs=1e-9)
+
+
+def test_the_level_below_is_one_of_the_levels_wherever_it_is_looked_for():
+    """A boundary layer above them all leaves a hint beyond the last, where an array's neighbour is."""
+    levels = np.append(STILT_LEVELS, -1.0)[:-1]
+    for hint in (0, levels.size - 1, levels.size):
+        assert [level_below(levels, z, hint) for z in (1.0, 10.0, 2e4)] == [0, 0, levels.size - 1]
 
 
 @settings(max_examples=20)
