@@ -267,9 +267,9 @@ def _refuse_apart(
         worst = int(np.argmax(apart))
         beside = "region_total_prior_uncertainty" if "prior" in name else "region_total_uncertainty"
         raise FormatError(
-            f"{path}: {name} and {beside} disagree: of region {regions[worst * len(regions) // len(found)]} the standard "
-            f"deviation is {found[worst]:.3g} by one and {stated[worst]:.3g} Mt a year by the other; which holds cannot "
-            "be told, make the posterior again"
+            f"{path}: {name} and {beside} disagree: of region {regions[worst * len(regions) // len(found)]} the "
+            f"standard deviation is {found[worst]:.3g} by one and {stated[worst]:.3g} Mt a year by the other; which "
+            "holds cannot be told, make the posterior again"
         )
 
 
