@@ -27,6 +27,8 @@ def sample(folder: Path, language: str, out: Path) -> Path:
     """Write the annex of a folder of outputs in one language."""
     given: dict[str, Any] = dict(read_toml(folder / "case.toml")["report"])
     options = validate(ReportOptions, {**given, "formats": ["docx"], "language": language}, "case.toml")
+    shutil.copy(folder / "run.json", out)
+    shutil.copytree(folder / ".stages", out / ".stages", dirs_exist_ok=True)
     report_files(folder / "posterior.nc", folder / "provinces.csv", out, options, folder / "store")
     return Path(shutil.copy(out / "annex.docx", DOCS / f"annex_{language}.docx"))
 

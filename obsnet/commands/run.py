@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -97,6 +98,7 @@ def _go(
         inputs=inputs,
         seeds={"run": case.run.seed},
         stages=results,
+        case_folder=os.path.relpath(case.folder, case.out.resolve()),
     )
     write_record(case.out / "run.json", content)
     failed = sum(r["failed"] for r in results.values())

@@ -59,10 +59,13 @@ def with_record(options: ReportOptions, folder: Path) -> ReportOptions:
     folder : Path
         Of the run's outputs.
     """
-    config = recorded(folder).get("config", {})
+    record = recorded(folder)
+    config, place = record.get("config", {}), str(record.get("case_folder", ""))
     table = config.get("report", {}) if isinstance(config, Mapping) else {}
     known = {k: v for k, v in table.items() if k in ReportOptions.model_fields}
     before = validate(ReportOptions, known, f"{folder / 'run.json'} [report]")
+    if before.template is not None and "template" not in options.model_fields_set:
+        before = before.model_copy(update={"template": folder / place / before.template.expanduser()})
     given = {k: getattr(options, k) for k in options.model_fields_set if k in ReportOptions.model_fields}
     for name in ("notes", "notes_zh"):
         given[name] = list(dict.fromkeys([*getattr(before, name), *getattr(options, name)]))

@@ -74,7 +74,7 @@ def report_files(
     from obsnet.seal import check_file
     from obsnet.work.isolated import apart
 
-    # bytes that bear our seal were written by us; others may kill who reads them
+    # a seal that holds keeps damage out (not malice: whoever forges one ends this command, and nothing else)
     data = read_netcdf(posterior) if check_file(posterior) else apart(read_netcdf, posterior)
     table = read_table(table_file)
     with reading(f"{table_file} with {posterior.name}", "results of a run"):

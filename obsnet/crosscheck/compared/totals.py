@@ -21,6 +21,7 @@ __all__ = ["RegionTotals", "read_totals"]
 
 _NEEDED = ("total_averaging_kernel", "total_test_covariance", "total_prior_covariance")
 _ROUNDING = 1e-6
+_SAME = 0.01  # share by which two statements of one standard deviation may differ
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,8 @@ def read_totals(
     net: Floats | None = None
     if "total_covariance" in data:
         after = square("total_covariance")
+        if "region_total_uncertainty" in data:
+            _refuse_apart(after, total("region_total_uncertainty"), regions, "total_covariance", path)
         joint, every = data["total_covariance"].values, [_places(data, s) for s in sectors]
         parts = [np.asarray(joint[np.ix_(a, b)], np.float64) for a in every for b in every]
         net = mass**2 * np.add.reduce(parts)
@@ -192,6 +195,8 @@ def read_totals(
         split = mass**2 * np.asarray(
             data["region_split_covariance"].sel(sector=sector).values, dtype=np.float64
         )
+    before = square("total_prior_covariance")
+    _refuse_apart(before, total("region_total_prior_uncertainty"), regions, "total_prior_covariance", path)
     told = str(data.attrs.get("sectors_not_told_apart", "")).splitlines()
     return RegionTotals(
         gas=gas.name,
@@ -204,7 +209,7 @@ def read_totals(
         posterior=total("region_total"),
         averaging_kernel=_kernel(data, place, path),
         noise_covariance=square("total_test_covariance"),
-        prior_covariance=square("total_prior_covariance"),
+        prior_covariance=before,
         posterior_covariance=after,
         prior_name=str(data.attrs.get("prior_name", "")),
         region_source=str(data.attrs.get("regions_source", "")),
@@ -243,13 +248,29 @@ def _sound(matrix: Floats, name: str, path: str | Path) -> Floats:
         raise FormatError(
             f"{path}: {name} is not symmetric, so it is no covariance; make the posterior again"
         )
-    fault = negative_variance(matrix)
+    fault = negative_variance(matrix, _ROUNDING * len(matrix))
     if fault:
         raise FormatError(
             f"{path}: {name} is not positive semi-definite ({fault}): some sum of regions would have a "
             "negative variance; make the posterior again"
         )
     return matrix
+
+
+def _refuse_apart(
+    matrix: Floats, stated: Floats, regions: Sequence[str], name: str, path: str | Path
+) -> None:
+    """Refuse a covariance whose standard deviations are not those that the file states beside it."""
+    found = np.sqrt(np.maximum(np.diagonal(matrix), 0.0))
+    apart = np.abs(found - stated) - _SAME * np.maximum(found, stated)
+    if (apart > _ROUNDING * found.max(initial=0.0)).any():
+        worst = int(np.argmax(apart))
+        beside = "region_total_prior_uncertainty" if "prior" in name else "region_total_uncertainty"
+        raise FormatError(
+            f"{path}: {name} and {beside} disagree: of region {regions[worst * len(regions) // len(found)]} the "
+            f"standard deviation is {found[worst]:.3g} by one and {stated[worst]:.3g} Mt a year by the other; which "
+            "holds cannot be told, make the posterior again"
+        )
 
 
 def _places(data: Any, sector: str) -> Ints:

@@ -88,7 +88,7 @@ def sd_of(covariance: Floats) -> Floats:
     return np.asarray(np.sqrt(np.maximum(np.diagonal(covariance), 0.0)))
 
 
-def negative_variance(matrix: Floats, rounding: float = 1e-6) -> str:
+def negative_variance(matrix: Floats, rounding: float) -> str:
     """Return what is wrong with a symmetric matrix that no errors can have; empty where it is a covariance.
 
     Parameters
@@ -96,8 +96,8 @@ def negative_variance(matrix: Floats, rounding: float = 1e-6) -> str:
     matrix : ndarray, shape (n, n)
         Finite.
     rounding : float
-        Least eigenvalue that is taken for zero, as a share of n: of the matrix over its largest entry, and of its
-        correlations, since beside a large region the variance of a small one may be negative and nothing would show.
+        How far below zero the least eigenvalue may be: of the matrix over its largest entry, and of its correlations,
+        since beside a large region the variance of a small one may be negative and nothing would show.
     """
     size = float(np.abs(matrix).max(initial=0.0))
     if not size:
@@ -105,7 +105,7 @@ def negative_variance(matrix: Floats, rounding: float = 1e-6) -> str:
     variance = np.diagonal(matrix)
     scale = 1.0 / np.sqrt(np.where(variance > _NOTHING * size, variance, np.inf))
     whole, alike = (float(np.linalg.eigvalsh(m)[0]) for m in (matrix / size, scale[:, None] * matrix * scale))
-    if variance.min() >= -_NOTHING * size and min(whole, alike) >= -rounding * len(matrix):
+    if variance.min() >= -_NOTHING * size and min(whole, alike) >= -rounding:
         return ""
     return (
         f"least eigenvalue {whole:.3g} of its largest entry, {alike:.3g} as correlations; "

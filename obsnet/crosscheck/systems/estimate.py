@@ -17,7 +17,7 @@ __all__ = ["Between", "GridResolution", "Mean", "SystemEstimate", "mean_over"]
 Between = Literal["independent", "common"]
 # Tg a year, twice the world's and more; a total beyond it is in another unit.
 _WORLD = {"CO2": 1e5, "CH4": 1e3, "N2O": 1e2}
-_ROUNDING = 1e-5  # files hold covariances in single precision
+_ROUNDING = 1e-5  # of the largest eigenvalue; files hold covariances in single precision
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +135,9 @@ def _semidefinite(matrix: Floats, what: str) -> None:
     largest = float(np.abs(part).max())
     if float(np.abs(part - part.T).max()) > _ROUNDING * largest:
         raise RangeError(f"{what} is not symmetric")
-    fault = negative_variance(0.5 * (part + part.T), _ROUNDING)
+    even = 0.5 * (part + part.T)
+    most = float(np.linalg.eigvalsh(even)[-1]) / largest if largest else 0.0
+    fault = negative_variance(even, _ROUNDING * max(most, 0.0))
     if fault:
         raise RangeError(f"{what} is not positive semi-definite ({fault}): no errors can have it")
 

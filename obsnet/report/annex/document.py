@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ _LABELS = {"table": Words("Table", "表"), "figure": Words("Figure", "图")}
 _WIDE = 0x2E7F  # letters beyond it are twice as wide
 _GREY = "E7E6E6"
 _CELL = "Cell"
+_UNPACKED = 256 << 20  # bytes of a template, unpacked
 _SIZES = {  # in points, and whether a heading's font
     "Normal": (10.5, False), _CELL: (7.5, False), "Caption": (9, False), "Footer": (8, False), "Title": (20, True),
     "Subtitle": (11, False), "Heading 1": (15, True), "Heading 2": (12, True),
@@ -73,12 +75,13 @@ def write_document(
     Raises
     ------
     FormatError
-        A template that is no Word document.
+        A template that is no Word document, the annex itself, too large when unpacked, or fetches something from
+        elsewhere when it is opened.
     """
     from docx import Document
     from docx.shared import Cm
 
-    book = Document() if template is None else _template(template)
+    book = Document() if template is None else _template(template, path)
     if template is None:
         page = book.sections[0]
         page.page_width, page.page_height = Cm(21.0), Cm(29.7)
@@ -164,6 +167,7 @@ class _Writer:
             [said(c, self.language).replace(" ± ", "\u00a0±\u00a0") for c in row] for row in (head, *rows)
         ]
         table = self.book.add_table(rows=len(texts), cols=len(head), style="Table Grid")
+        own = self.book.styles[_CELL].style_id
         table.alignment = WD_TABLE_ALIGNMENT.CENTER
         table.autofit = False
         widths = [Cm(w) for w in _widths(texts, self.width)]
@@ -175,7 +179,7 @@ class _Writer:
             for cell, shown, width, to_right in zip(row.cells, cells, widths, right, strict=True):
                 cell.width = width
                 paragraph = cell.paragraphs[0]
-                paragraph._p.style = _CELL  # by its id: looking a style up takes longer than all else
+                paragraph._p.style = own  # by its id: looking a style up takes longer than all else
                 run = paragraph.add_run(shown)
                 if to_right:
                     paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT
@@ -190,16 +194,39 @@ class _Writer:
         self.book.add_paragraph().paragraph_format.space_after = 0
 
 
-def _template(path: Path) -> Any:
+def _template(path: Path, made: Path) -> Any:
     """Open a document of the user's."""
     from docx import Document
+    from docx.opc.constants import RELATIONSHIP_TYPE
+    from docx.oxml.ns import qn
 
     if path.suffix.lower() != ".docx":
         raise FormatError(f"{path}: a template is a Word document; save it as .docx and give that")
     if not path.is_file():
         raise FormatError(f"{path}: no such file (the template of the annex)")
+    if made.exists() and path.samefile(made):
+        raise FormatError(f"{path}: the annex itself, which would grow each time; copy it and give the copy")
     with reading(path, "a Word document"):
-        return Document(str(path))
+        with zipfile.ZipFile(path) as packed:
+            size = sum(part.file_size for part in packed.infolist())
+        if size > _UNPACKED:
+            raise FormatError(
+                f"{path}: {size >> 20} MiB when unpacked, a template may have {_UNPACKED >> 20}; "
+                "make its pictures smaller"
+            )
+        book = Document(str(path))
+        # a paper names the file that it was once made from, which nobody else has and Word would look for
+        for named in book.settings.element.findall(qn("w:attachedTemplate")):
+            named.getparent().remove(named)
+            book.part.part_related_by(RELATIONSHIP_TYPE.SETTINGS).drop_rel(named.get(qn("r:id")))
+        links = book.part.package.iter_rels()
+        away = [k.target_ref for k in links if k.is_external and k.reltype != RELATIONSHIP_TYPE.HYPERLINK]
+    if away:
+        raise FormatError(
+            f"{path}: fetches {away[0]} when it is opened, and so would the annex; "
+            "embed it in the template, or remove it"
+        )
+    return book
 
 
 def _counts_itself(style: Any) -> bool:

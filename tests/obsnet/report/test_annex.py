@@ -244,6 +244,35 @@ def test_a_document_of_the_users_keeps_what_it_has(tmp_path):
             write_document(tmp_path / "b.docx", *what, tmp_path / name)
 
 
+def test_a_template_that_fetches_swells_or_is_the_annex(tmp_path, monkeypatch):
+    """Links that a reader clicks and the name of the file it was made from do no harm."""
+    what = (Words("T", "题"), Words("s", "副"), [], "en")
+    kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/"
+    own, paper, annex = Document(), tmp_path / "paper.docx", tmp_path / "annex.docx"
+    own.part.relate_to("https://example.org/", kind + "hyperlink", is_external=True)
+    settings = own.part.part_related_by(kind + "settings")
+    named = settings.relate_to("file:///C:/house.dotm", kind + "attachedTemplate", is_external=True)
+    made_from = own.settings.element.makeelement(qn("w:attachedTemplate"))
+    made_from.set(qn("r:id"), named)
+    own.settings.element.append(made_from)
+    other = own.styles.add_style("Cell", 1)
+    other.element.set(qn("w:styleId"), "a5")
+    own.save(str(paper))
+    row = Chapter(Words("c", "章"), [Section(Words("s", "节"), [], [Words("h", "头")], [["1"]])])
+    write_document(annex, *what[:2], [row], "en", paper)
+    assert b"house.dotm" not in b"".join(map(zipfile.ZipFile(annex).read, zipfile.ZipFile(annex).namelist()))
+    assert Document(str(annex)).tables[0].cell(0, 0).paragraphs[0].style.name == "Cell"
+    with pytest.raises(FormatError, match="the annex itself, which would grow"):
+        write_document(annex, *what, annex)
+    own.part.relate_to("https://example.org/a.png", kind + "image", is_external=True)
+    own.save(str(paper))
+    with pytest.raises(FormatError, match=r"paper.docx: fetches https://example.org/a.png when it is opened"):
+        write_document(annex, *what, paper)
+    monkeypatch.setattr("obsnet.report.annex.document._UNPACKED", 1000)
+    with pytest.raises(FormatError, match="MiB when unpacked"):
+        write_document(annex, *what, paper)
+
+
 def test_libreoffice_opens_it(written, tmp_path):
     """Its pages have the text, and the head of a table that runs over pages stands on each of them."""
     language, path, book = written

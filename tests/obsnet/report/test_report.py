@@ -1,8 +1,10 @@
 """The report: self-contained, escaped, one language throughout, pictures that are pictures."""
 
+import json
 import math
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -126,6 +128,11 @@ def test_the_records_notes_are_there_whatever_is_said_later(made, tmp_path):
     assert said.notes == ["data are invented", "and this"]
     assert (said.title, said.title_zh) == ("mine", "标题")
     assert with_record(ReportOptions(title="mine"), tmp_path).title == "mine"
+    # a document of the case lies beside the case, wherever the command runs; one of the command where it runs
+    record = {"config": {"report": {"template": "paper.docx"}}, "case_folder": "../.."}
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    assert with_record(ReportOptions(), tmp_path).template == tmp_path / "../../paper.docx"
+    assert with_record(ReportOptions(template=Path("a.docx")), tmp_path).template == Path("a.docx")
 
 
 def test_the_rule_is_the_tables(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from obsnet.crosscheck.systems.ceos import read_ceos
-from obsnet.crosscheck.systems.estimate import SystemEstimate, mean_over
+from obsnet.crosscheck.systems.estimate import SystemEstimate, _semidefinite, mean_over
 from obsnet.crosscheck.systems.keys import region_key
 from obsnet.crosscheck.systems.paris import read_paris
 from obsnet.errors import FormatError, MissingVariableError, RangeError, SchemaError, UnitError
@@ -203,6 +203,16 @@ def test_deviations_have_their_own_units_and_any_order(tmp_path):
     for path, what in ((plain, name), (whole, covariance)):
         with pytest.raises(UnitError, match=f"{what} is in '%', a mass a year"):
             read(path, what, lambda v: v, "%")
+
+
+def test_a_fault_of_a_covariance_is_not_hidden_by_the_number_of_regions():
+    """One pair of forty correlated by 1.0001: a sum whose variance is negative by more than rounding."""
+    matrix = np.eye(40)
+    matrix[0, 1] = matrix[1, 0] = 1.0001
+    with pytest.raises(RangeError, match="not positive semi-definite"):
+        _semidefinite(matrix, "it")
+    matrix[0, 1] = matrix[1, 0] = 1.000001
+    _semidefinite(matrix, "it")
 
 
 def test_shapes_that_do_not_fit():

@@ -86,7 +86,27 @@ def test_rounding_is_no_fault(tmp_path):
     root = np.array([3.0, 1.0, 7.0]) / 3.0
     single = np.outer(root, root).astype(np.float32).astype(float)
     assert np.linalg.eigvalsh(single)[0] < 0
-    read_totals(changed(tmp_path, total_covariance=single))
+    sd = root.reshape(1, 3, 1)
+    read_totals(changed(tmp_path, total_covariance=single, region_total_uncertainty=sd))
+
+
+@pytest.mark.parametrize(
+    ("name", "stated"),
+    [
+        ("total_covariance", "region_total_uncertainty"),
+        ("total_prior_covariance", "region_total_prior_uncertainty"),
+    ],
+)
+def test_two_statements_of_one_deviation_that_disagree(tmp_path, name, stated):
+    """Rounded to three digits they are one; 5 % apart, of the smallest region only, they are two."""
+    true = np.array([100.0, 200.0, 1.0])
+    for sd, good in (([100.4, 199.2, 1.0], True), ([100.0, 200.0, 1.05], False)):
+        path = changed(tmp_path, **{name: np.diag(true**2), stated: np.reshape(sd, (1, 3, 1))})
+        if good:
+            read_totals(path)
+        else:
+            with pytest.raises(FormatError, match=f"{name} and {stated} disagree: of region outside"):
+                read_totals(path)
 
 
 def test_a_year_that_is_not_the_inversions(tmp_path):
