@@ -79,7 +79,7 @@ def _stamp(date: np.ndarray, clock: np.ndarray) -> np.ndarray:
     hour, rest = np.divmod(digits, 10000)
     minute, second = np.divmod(rest, 100)
     stamp = days + (hour * 3600 + minute * 60 + second).astype("timedelta64[s]")
-    stamp[(minute > 59) | (second > 59)] = np.datetime64("NaT")
+    stamp[(minute > 59) | (second > 59)] = np.datetime64("NaT", "ns")
     return stamp
 
 

@@ -81,7 +81,7 @@ def read(source: Source, species: str | None = None) -> list[Rows]:
     if not gases:
         raise FormatError(f"{source.where}: no column of a known gas; found {', '.join(names)}")
     stamp = from_epoch(table["EPOCH_TIME"])
-    stamp[~((stamp > np.datetime64("1990")) & (stamp < np.datetime64("2200")))] = np.datetime64("NaT")
+    stamp[~((stamp > np.datetime64("1990")) & (stamp < np.datetime64("2200")))] = np.datetime64("NaT", "ns")
     _compare_clocks(stamp, table, notes)
     wanted = choose(gases, species, source.where)
     records = each(wanted, gases, notes, lambda gas, own: _record(source, table, stamp, gas, own))

@@ -249,7 +249,7 @@ def test_no_samples():
         (lambda: Samples([1.0], [1.0], [START], [np.nan], [1.0]), "finite value"),
         (lambda: Samples([1.0], [1.0], [START], [1.0], [0.0]), "1 samples have no positive uncertainty"),
         (lambda: Samples([1.0, 2], [1.0, 2], [START, START], [1.0], [1.0]), "finite latitude"),
-        (lambda: Samples([1.0], [1.0], [np.datetime64("NaT")], [1.0], [1.0]), "need a time"),
+        (lambda: Samples([1.0], [1.0], [np.datetime64("NaT", "ns")], [1.0], [1.0]), "need a time"),
         (
             lambda: krige_points(
                 Samples([1.0], [1.0], [START], [1.0], [1.0]), MODEL, [1.0], [1.0], [START], neighbours=0

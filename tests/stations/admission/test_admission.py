@@ -310,7 +310,7 @@ def test_calibrations_outside_the_data(tmp_path):
 
 def test_calibration_interval(tmp_path):
     text = 'kind="calibration_interval"\nmaximum_days=60'
-    dates = [str(np.datetime64("2020-01-10") + 50 * k) for k in range(8)]
+    dates = [str(np.datetime64("2020-01-10") + np.timedelta64(50 * k, "D")) for k in range(8)]
     assert one(tmp_path, text, dossier={"calibrations": dates}).verdict == "pass"
     outcome = one(tmp_path, text, dossier={"calibrations": dates[:3] + dates[5:]})
     assert outcome.verdict == "fail"

@@ -42,7 +42,7 @@ def test_missing_values_and_odd_text_go_round(tmp_path):
     record = make_record(
         [400.0, np.nan, 401.0], quality_original=["", "C..", "汉"], quality=[0, Quality.PAIR, 0]
     )
-    record["time_end"].values[1] = np.datetime64("NaT")
+    record["time_end"].values[1] = np.datetime64("NaT", "ns")
     record.attrs["changes"] = ["一 thing", "two"]
     write_record(record, tmp_path / "a.nc")
     same(record, read_record(tmp_path / "a.nc"))
