@@ -58,7 +58,7 @@ def mace_head(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         month = np.datetime64(f"19{file.stem[2:4]}-{months.index(file.stem[4:7]) + 1:02}")
         for line in file.read_text().splitlines()[2:]:
             clock = line[3:8].strip().zfill(4)
-            day = (month + 0).astype("datetime64[D]") + int(line[:3]) - 1
+            day = month.astype("datetime64[D]") + np.timedelta64(int(line[:3]) - 1, "D")
             days = (
                 (day - np.datetime64("1987-01-01")).astype(int) + int(clock[:2]) / 24 + int(clock[2:]) / 1440
             )

@@ -171,7 +171,9 @@ def test_uneven_axes_agree_with_grid_index(seed, unevenness):
 
 
 def test_edges_of_time_and_space():
-    time = np.array([DAYS[0], DAYS[1], DAYS[1] - np.timedelta64(1, "us"), DAYS[3], np.datetime64("NaT")])
+    time = np.array(
+        [DAYS[0], DAYS[1], DAYS[1] - np.timedelta64(1, "us"), DAYS[3], np.datetime64("NaT", "us")]
+    )
     bins = accumulate(
         empty_bins(GRID, DAYS),
         time=time,
