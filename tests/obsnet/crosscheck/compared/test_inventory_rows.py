@@ -73,8 +73,8 @@ REFUSED = {
     ),
     "a region twice, by the category's spelling": (
         ({"category": "1.A"}, {"category": "1.A.", "value": 90.0}),
-        ConfigError,
-        "category 1.A only",
+        SchemaError,
+        "2 rows share region, period, gas, category",
     ),
     "total for some regions": (
         ({}, TIANJIN | {"category": "1.A"}, TIANJIN | {"category": "2.A", "value": 18.0}),
