@@ -56,12 +56,14 @@ def figure_png(figure: Any, dpi: int = 110) -> bytes:
     and may reach beyond it.
     """
     import numpy as np
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
     buffer = io.BytesIO()
     figure.set_dpi(dpi)
-    figure.canvas.draw()
-    drawn = np.asarray(figure.canvas.buffer_rgba())[..., :3]
+    canvas = FigureCanvasAgg(figure)  # a bare Figure has one that cannot draw
+    canvas.draw()
+    drawn = np.asarray(canvas.buffer_rgba())[..., :3]
     inked = (drawn != 255).any(axis=2)
     rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
     edge = inked[[0, -1]].any() or inked[:, [0, -1]].any()

@@ -111,7 +111,7 @@ def _rows(path: Path) -> pd.DataFrame:
 
 def _times(path: Path, name: str, column: pd.Series, needed: bool) -> Times:
     """Return UTC times; rows are counted from 1, without the heading."""
-    out = np.full(len(column), np.datetime64("NaT"), "datetime64[us]")
+    out = np.full(len(column), np.datetime64("NaT", "us"), "datetime64[us]")
     for k, text in enumerate(column):
         if text == "" or pd.isna(text):
             if needed:

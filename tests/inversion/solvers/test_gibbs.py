@@ -296,7 +296,8 @@ def test_names_come_from_the_state():
     lines = []
     a = solve_gibbs(problem.with_(state=State(blocks)), draws=20, report=lines.append)
     assert a.names == ("prior fossil", "prior biosphere", "error")
-    assert lines[0].startswith("3 parameters, 1 alternatives")
+    assert lines[0] == "3 sizes of errors of 30 observations and 7 unknowns: modes first"
+    assert lines[1].startswith("3 parameters, 1 alternatives")
     assert "largest R-hat" in lines[-1]
 
 

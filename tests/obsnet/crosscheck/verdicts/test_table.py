@@ -43,7 +43,7 @@ def posterior(
     data = xr.Dataset(
         {
             "region_total": (three, prior * 1.1),
-            "region_total_uncertainty": (three, np.full(shape, sd / MT)),
+            "region_total_uncertainty": (three, scatter.reshape(shape)),
             "region_total_prior": (three, prior),
             "region_total_prior_uncertainty": (three, spread),
             "total_averaging_kernel": (square, response * np.diag(solved[sector])),
