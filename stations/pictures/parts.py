@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from obsnet.schema import Quality
-from obsnet.times import decimal_year, solar_hour
+from obsnet.times import decimal_year, later, solar_hour
 from stations.curve.errors import CurveEnsemble
 from stations.curve.fit import CurveFit
 from stations.record.series import USE
@@ -73,7 +73,7 @@ def date_axis(axes: Any, time: np.ndarray) -> None:
     """Label an axis of decimal years by dates where the record is shorter than two years."""
     known = time[~np.isnat(time)].astype("datetime64[D]")
     if known.size and (days := int((known.max() - known.min()).astype(int))) < 730:
-        dates = np.arange(known.min(), known.max() + 2, max(1, days // 6))
+        dates = np.arange(known.min(), later(known.max(), 2), np.timedelta64(max(1, days // 6), "D"))
         axes.set_xticks(decimal_year(dates), dates.astype(str))
 
 

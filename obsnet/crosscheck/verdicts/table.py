@@ -25,6 +25,7 @@ from obsnet.crosscheck.words import of_the_run, say
 from obsnet.errors import FormatError
 from obsnet.inventory.notes import in_both
 from obsnet.inventory.sources.carbon import said_of_carbon
+from obsnet.inventory.table import check_inventory
 from obsnet.language import NOTHING, period_zh
 from obsnet.reading import door, read_csv
 
@@ -209,7 +210,7 @@ def check(
     )
     remarks = [*fit.remarks, *notes, *(say("check", text=of_the_run(line)) for line in totals.checks)]
     if totals.gas == "CO2":
-        remarks += map(in_both, said_of_carbon(inventory))
+        remarks += map(in_both, said_of_carbon(check_inventory(inventory)))
     if choices.shared:
         remarks.append(say("shared", rho=choices.shared))
     if totals.tested is not None:

@@ -157,7 +157,8 @@ def test_one_call_reaches_every_method():
     with pytest.raises(ConfigError, match="unknown method 'letk'; nearest: 'letkf'"):
         solve(p, "letk")
     with pytest.raises(
-        ConfigError, match=r"method 'smoother' \(solve_smoother\): missing a required (keyword-only )?argument: 'step'"
+        ConfigError,
+        match=r"method 'smoother' \(solve_smoother\): missing a required (keyword-only )?argument: 'step'",
     ):
         solve(p, "smoother")
 
