@@ -212,7 +212,7 @@ def _mean(
         return np.asarray(sums[last] - sums[first])
 
     time = total(length)
-    enough = 2e6 * time >= (end - start)[rows]
+    enough = (time > 0.0) & (2e6 * time >= (end - start)[rows])  # instants have no time to fill
     return np.where(enough, total(length * value[others]) / np.where(enough, time, 1.0), np.nan)
 
 

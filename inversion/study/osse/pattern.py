@@ -49,7 +49,7 @@ class Field:
     def __post_init__(self) -> None:
         axes = {"lat": self.lat, "lon": self.lon} | ({} if self.time is None else {"time": self.time})
         for name, axis in axes.items():
-            if axis.size > 1 and not (np.diff(axis) > 0).all():
+            if not (axis[1:] > axis[:-1]).all():
                 raise FormatError(f"the {name} of a field must be in order and none twice")
         if min(self.lat.size, self.lon.size) < 2:
             raise FormatError(f"a field needs two rows and columns or more, found {self.values.shape[-2:]}")
