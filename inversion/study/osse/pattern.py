@@ -49,7 +49,7 @@ class Field:
     def __post_init__(self) -> None:
         axes = {"lat": self.lat, "lon": self.lon} | ({} if self.time is None else {"time": self.time})
         for name, axis in axes.items():
-            if not (axis[1:] > axis[:-1]).all():
+            if not (np.diff(axis).astype(np.float64) > 0.0).all():
                 raise FormatError(f"the {name} of a field must be in order and none twice")
         if min(self.lat.size, self.lon.size) < 2:
             raise FormatError(f"a field needs two rows and columns or more, found {self.values.shape[-2:]}")
