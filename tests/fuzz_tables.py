@@ -135,7 +135,7 @@ def settings(folder: Path) -> Iterator[tuple[Path, Any]]:
     from tests.stations.analyser import PLAN
 
     sensors = resources.files("retrieval.readers") / "sensors"
-    networks = resources.files("inversion.study") / "networks"
+    networks = resources.files("inversion.study.worlds") / "networks"
     case = '[run]\nname = "a"\n[ingest]\nfiles = ["x"]\n[stations]\nfiles = ["y"]\n'
     files = {
         "case": (case, lambda p, _: read_case(read_toml(p), p)),

@@ -85,7 +85,7 @@ def test_deviations_of_cells_are_not_those_of_regions_until_said(tmp_path):
     assert (alone.sd < 0.3 * common.sd).all()
     with pytest.raises(ConfigError, match="cells"):
         read(path, how + ";cells=none")
-    other = xr.load_dataset(path)
+    other = xr.load_dataset(path, engine="netcdf4")
     other["sd"] = (1e6 * other["sd"]).assign_attrs(units="umol m-2 s-1")
     other.to_netcdf(tmp_path / "b.nc")
     np.testing.assert_allclose(read(tmp_path / "b.nc", how + ";cells=common").sd, common.sd, rtol=1e-6)

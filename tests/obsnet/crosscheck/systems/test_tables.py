@@ -187,7 +187,7 @@ def test_deviations_have_their_own_units_and_any_order(tmp_path):
     name, covariance = "stdev_country_flux_total_posterior", "covariance_country_flux_total_posterior"
 
     def read(path, name, change, unit):
-        data = xr.load_dataset(path)
+        data = xr.load_dataset(path, engine="netcdf4")
         data[name] = change(data[name]).assign_attrs(units=unit)
         data.to_netcdf(tmp_path / "c.nc")
         return read_paris(tmp_path / "c.nc", "c")
