@@ -277,14 +277,14 @@ def _by_code(book: Any) -> Any:
 
 def _rows(frame: Any, category: str, gas: str, path: str) -> tuple[Any, list[str]]:
     """Return Mt a year of one category by (region, year)."""
-    rows = frame[frame["gas"].str.upper() == gas.upper()]
+    rows = frame[frame["gas"].astype(str).str.upper() == gas.upper()]  # a table without rows has no texts
     rows = rows.assign(region=[province_or_own(r) for r in rows["region"]])
     notes = []
     if category != "total" and rows["terminology"].isin(TERMINOLOGIES).any():
         rows = converted(rows, "IPCC2006")
     exact = rows[rows["category"] == category]
     if exact.empty and category != "total":
-        exact = rows[rows["category"].str.startswith(f"{category}.")]
+        exact = rows[rows["category"].astype(str).str.startswith(f"{category}.")]
         if len(exact):
             parts = sorted(set(exact["category"]))
             notes.append(note("added up", file=Path(path).name, category=category, parts=", ".join(parts)))

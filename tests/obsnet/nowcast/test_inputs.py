@@ -336,6 +336,10 @@ def test_mistakes_of_inventories(small, tmp_path):
         read_history([path, str(write(inventory_frame(small), tmp_path / "b.csv"))])
     with pytest.raises(FormatError, match="no year of CO2 '1.A.1.a'; categories: total"):
         read_history([path], "1.A.1.a")
+    empty = tmp_path / "empty.csv"
+    empty.write_text("region,period,gas,category,value,unit\n")
+    with pytest.raises(FormatError, match="no year of CO2 'total'; categories: none"):
+        read_history([str(empty)])
     with pytest.raises(ConfigError, match="2016-13 is no day"):
         read_history([f"2016-13={path}"])
     with pytest.raises(FormatError, match="no such"):
