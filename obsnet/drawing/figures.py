@@ -16,11 +16,9 @@ def new_figure(size: tuple[float, float], layout: Any = None) -> Any:
 
     Without a layout there is room around it; `figure_png` cuts away what stays empty.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout=layout)
-    FigureCanvasAgg(figure)
     if layout is None:
         _surround(figure)
     return figure
@@ -61,7 +59,7 @@ def figure_png(figure: Any, dpi: int = 110) -> bytes:
 
     buffer = io.BytesIO()
     figure.set_dpi(dpi)
-    canvas = FigureCanvasAgg(figure)  # a bare Figure has one that cannot draw
+    canvas = FigureCanvasAgg(figure)  # a figure has one that only saves
     canvas.draw()
     drawn = np.asarray(canvas.buffer_rgba())[..., :3]
     inked = (drawn != 255).any(axis=2)
