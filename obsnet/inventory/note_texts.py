@@ -357,6 +357,10 @@ SENTENCES = {
         "{n} rows are sums beside other rows of the same months, left out",
         "{n} 行是同月其他行的合计，已剔除",
     ),
+    "bare totals": (
+        "{n} totals that do not say of which months (合计, Total) are taken as of the months beside them: {months}",
+        "{n} 个未注明月份的合计视为所列月份之和：{months} 月",
+    ),
     "other months": (
         "{region} has {n} months, most have {usual} ({apart}): its weight is not that of the others",
         "{region}有 {n} 个月，多数地区有 {usual} 个月（{apart}）：其权重与其他地区不可比",

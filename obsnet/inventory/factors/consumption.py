@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from obsnet.errors import ConfigError, FormatError, RangeError, SchemaError
-from obsnet.inventory.months import YEAR, read_months, without_overlap, year_of
+from obsnet.inventory.months import YEAR, is_bare_total, read_months, without_overlap, year_of
 from obsnet.inventory.notes import note
 from obsnet.reading import door
 
@@ -20,6 +20,7 @@ __all__ = ["Averaged", "Running", "consumption_average", "consumption_average_of
 LARGEST = 2e4  # 1e8 kWh a year: a fifth of the nation's in 2024, and more than twice any province's
 Running = Literal["ask", "yes", "no"]
 _GROWTH = 4.0  # of a running sum from its first month to its last; consumption itself varies by half
+_ROUNDING = 0.01  # of a sum, by which a total of rounded months may be off it
 _ODD_MONTH = 3.0  # times the median month of a region
 _ODD_REGION = 6.0  # times the median of consumption over CO2; provinces differ by three
 _KINDS = ("average", "market-excluded", "fossil", "footprint")
@@ -76,7 +77,8 @@ def consumption_average(
     FormatError
         No provincial factors of that kind and year, or no region with one; a month that cannot be read.
     RangeError
-        Negative consumption, or more than any province has: a unit is off.
+        Negative consumption, or more than any province has: a unit is off. A total (``合计``) beside some months that
+        they do not add up to: it may be of them or of the year.
     SchemaError
         A month of a region twice.
     """
@@ -271,16 +273,21 @@ def _each_month_once(frame: Any) -> tuple[Any, list[str]]:
     """Leave out, and say, sums beside their months; refuse a month twice; say where regions have other months."""
     keep: list[int] = []
     covered: dict[str, frozenset[int]] = {}
+    bare = frame["month"].map(is_bare_total).astype(bool)
+    span = frozenset().union(*frame["months"][~bare]) or YEAR
+    frame["months"] = [span if total else m for total, m in zip(bare, frame["months"], strict=True)]
     for region, group in frame.groupby("region"):
         try:
-            rows = without_overlap(list(group["months"]))
+            rows = _once(group, bare[group.index], _name(str(region)))
         except FormatError as fault:
             spelt = dict.fromkeys(str(m).strip() or "(empty)" for m in group["month"])
             raise SchemaError(f"{_name(str(region))} has {fault}; its months: {', '.join(spelt)}") from None
-        keep += [int(group.index[k]) for k in rows]
-        covered[str(region)] = frozenset().union(*(group["months"].iloc[k] for k in rows))
+        keep += list(map(int, rows.index))
+        covered[str(region)] = frozenset().union(*rows["months"])
     left_out = len(frame) - len(keep)
     notes = [note("sums", n=left_out)] if left_out else []
+    if bare.any() and span != YEAR:
+        notes.append(note("bare totals", n=int(bare.sum()), months=_listed(span)))
     usual = max(set(covered.values()), key=list(covered.values()).count, default=YEAR)
     for region, months in covered.items():
         if months != usual:
@@ -297,3 +304,29 @@ def _each_month_once(frame: Any) -> tuple[Any, list[str]]:
     if usual != YEAR:
         notes.append(note("part of year", n=len(usual)))
     return frame.loc[sorted(keep)].reset_index(drop=True), notes
+
+
+def _listed(months: frozenset[int]) -> str:
+    return ", ".join(map(str, sorted(months)))
+
+
+def _once(group: Any, bare: Any, name: str) -> Any:
+    """Return the rows of a region that hold each month once; bare totals give way where its months make them up."""
+    import pandas as pd
+
+    own, totals = group[~bare], group[bare]
+    rows = own.iloc[without_overlap(list(own["months"]))]
+    if len(own) and len(totals):
+        summed = float(rows["value"].sum())
+        apart = totals[(totals["value"] - summed).abs() > _ROUNDING * summed]
+        held = frozenset().union(*rows["months"])
+        if apart.empty:
+            return rows
+        if held == totals["months"].iloc[0] != YEAR:
+            first = apart.iloc[0]
+            raise RangeError(
+                f"{name}: {str(first['month']).strip()} is {first['value']:g}, its months {_listed(held)} add up to "
+                f"{summed:g}: of which months is it? Write 全年 for the whole year, or 1-2月"
+            )
+    rows = pd.concat([rows, totals])
+    return rows.iloc[without_overlap(list(rows["months"]))]
