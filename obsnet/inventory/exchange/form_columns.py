@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 from obsnet.errors import FormatError, UnitError
 from obsnet.inventory.books import Sheet, cell_name
+from obsnet.inventory.letters import UNIT_WORD, normal, plain
 from obsnet.inventory.table import mass_factor
-from obsnet.inventory.words import normal, plain
 from obsnet.language import Words, filled
 
 __all__ = ["FormColumn", "FormTable", "bare", "parts_of"]
@@ -31,7 +31,7 @@ _EQUIVALENT = re.compile(r"当量|equivalent|co2\s*-?\s*e(q\b|\b)", re.IGNORECAS
 _OF_GAS = re.compile(
     r"co2\s*-?\s*(equivalents?|eq|e)?|二氧化碳|当量|equivalents?|ch4|n2o|甲烷|氧化亚氮", re.IGNORECASE
 )
-_STATED = re.compile(r"(?:单位|units?)\s*[::]\s*(.+)", re.IGNORECASE)
+_STATED = re.compile(rf"{UNIT_WORD}\s*[::]\s*(.+)", re.IGNORECASE)
 _MARKS = re.compile(r"[①-⒛*†‡]|(?<=[^\d⁰¹²³⁴-⁹])[⁰¹²³⁴-⁹]+$|\[\d+\]")
 Origins = dict[tuple[int, int], tuple[int, int]]  # where the text of a merged cell stands
 _HIGH = 3  # rows that may stand above the gases and belong to their heading
@@ -287,7 +287,8 @@ def _part(
             continue
         gas = next(iter(gases), "")
         own = next((r.unit for r in reversed(read) if r.unit), "")
-        used = next((u for u in (own, below, *units) if u), "")
+        said_of_it = [u for u in (own, below, *units) if u]
+        used = next(filter(_mass, said_of_it), "".join(said_of_it[:1]))
         if (kg := _mass(used)) is None:
             raise FormatError(
                 f"{sheet.where}: {cell_name(chain[-1][0], j)} {said!r} has no unit"
