@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 from obsnet.errors import FormatError, UnitError
 from obsnet.inventory.books import Sheet, cell_name
 from obsnet.inventory.letters import UNIT_WORD, normal, plain
+from obsnet.inventory.spelling import GAS_NAMES
 from obsnet.inventory.table import mass_factor
 from obsnet.language import Words, filled
 
 __all__ = ["FormColumn", "FormTable", "bare", "parts_of"]
 
-_GASES = {"co2": "CO2", "二氧化碳": "CO2", "ch4": "CH4", "甲烷": "CH4", "n2o": "N2O", "氧化亚氮": "N2O",
-          "sf6": "SF6", "六氟化硫": "SF6"}  # fmt: skip
+_GASES = {g.casefold(): g for g in ("CO2", "CH4", "N2O", "SF6")}
+_GASES |= {name: gas for name, gas in GAS_NAMES.items() if gas in _GASES.values()}
 _EMITTED = r"(net|净)?(emissions?|(总|净)?排放(总)?量?)?((and|/|和|与|及)(removals|吸收量?))?"
 _SUM = r"(合计|总计|总量|total)?"
 _TOGETHER = re.compile(

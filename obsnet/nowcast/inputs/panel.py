@@ -126,10 +126,10 @@ def _gaps(panel: Panel, j: int, known: Ints) -> list[str]:
     """Say which years of a region had no value at all and what stands there now."""
     empty = np.flatnonzero(np.isnan(panel.values[:, j]))
     first, last = known[0], known[-1]
-    spans = (
-        ("held", empty[empty < first], {"year": panel.years[first]}),
+    spans: tuple[tuple[str, Ints, dict[str, int]], ...] = (
+        ("held", empty[empty < first], {"year": int(panel.years[first])}),
         ("gap", empty[(empty > first) & (empty < last)], {}),
-        ("held", empty[empty > last], {"year": panel.years[last]}),
+        ("held", empty[empty > last], {"year": int(panel.years[last])}),
     )
     return [
         note(key, region=panel.regions[j], years=", ".join(map(str, panel.years[at])), **more)
