@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from obsnet.errors import FormatError, RangeError, nearest
-from obsnet.inventory.letters import UNIT_WORD
+from obsnet.inventory.letters import UNIT_WORD, ungrouped
 from obsnet.inventory.notes import in_both, note
 from obsnet.inventory.words import canonical_columns, heading_unit, normal, plain, translated
 from obsnet.language import Language
@@ -172,10 +172,8 @@ def number(cell: Any, where: str = "") -> float | None:
     text = normal(cell).replace("−", "-")
     if text.casefold() in _NOTHING:
         return None
-    if re.fullmatch(r"[+-]?\d{1,3}((,\d{3})+|( \d{3})+)(\.\d*)?", text):
-        text = text.replace(",", "").replace(" ", "")
     try:
-        return float(text)
+        return float(ungrouped(text))
     except ValueError:
         raise RangeError(f"{where}: {str(cell).strip()!r} is not a number") from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["UNIT_WORD", "normal", "plain"]
+__all__ = ["UNIT_WORD", "normal", "plain", "ungrouped"]
 
 # 单位 is an organisation too, as in 填报单位 and 制表单位.
 UNIT_WORD = r"(?:(?<!填报)(?<!填表)(?<!编制)(?<!制表)(?<!报送)(?<!调查)(?<!主管)(?<!发布)单位|\bunits?)"
@@ -32,3 +32,15 @@ def plain(text: object) -> str:
     ('原煤', 'rawcoal', '()')
     """
     return re.sub(r"[\s_\-.·•]+", "", unicodedata.normalize("NFKC", str(text))).casefold()
+
+
+def ungrouped(text: str) -> str:
+    """Return a figure without the commas or blanks between its thousands; other texts as they are.
+
+    Examples
+    --------
+    >>> ungrouped("1,234.5"), ungrouped("-1 234"), ungrouped("1,23"), ungrouped("12%")
+    ('1234.5', '-1234', '1,23', '12%')
+    """
+    grouped = re.fullmatch(r"\s*[+-]?\d{1,3}((,\d{3})+|( \d{3})+)(\.\d*)?\s*", text)
+    return re.sub(r"[, ]", "", text) if grouped else text

@@ -9,7 +9,7 @@ from itertools import pairwise
 from obsnet.errors import FormatError
 from obsnet.inventory.words import normal
 
-__all__ = ["YEAR", "read_months", "without_overlap", "year_of"]
+__all__ = ["YEAR", "is_bare_total", "read_months", "without_overlap", "year_of"]
 
 YEAR = frozenset(range(1, 13))
 _NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -21,9 +21,10 @@ _PARTS = {
     "h1": range(1, 7), "1h": range(1, 7), "上半年": range(1, 7), "h2": range(7, 13), "2h": range(7, 13),
     "下半年": range(7, 13),
 }  # fmt: skip
+_BARE = {"total", "sum", "合计", "总计", "累计"}
 _WHOLE = {
-    "", "total", "sum", "year", "annual", "yearly", "wholeyear", "fullyear", "annualtotal", "yeartotal", "合计", "总计",
-    "全年", "年度", "累计", "年", "全年合计", "全年累计", "年累计", "全年总计", "年合计",
+    *_BARE, "", "year", "annual", "yearly", "wholeyear", "fullyear", "annualtotal", "yeartotal", "全年", "年度", "年",
+    "全年合计", "全年累计", "年累计", "全年总计", "年合计",
 }  # fmt: skip
 _NAME = rf"({'|'.join(_LONG)}|sept|{'|'.join(_NAMES)})\.?"
 
@@ -63,6 +64,17 @@ def read_months(text: object) -> frozenset[int]:
             f"{str(text).strip()!r} is no month; write 3, 2022-03, 2022年3月, March, 1-2月, Q1 or 全年"
         )
     return months
+
+
+def is_bare_total(text: object) -> bool:
+    """Tell whether a text says that it is a sum and not of what: of a year only where nothing else is beside it.
+
+    Examples
+    --------
+    >>> is_bare_total("合计"), is_bare_total("Total"), is_bare_total("全年合计"), is_bare_total("2022年")
+    (True, True, False, False)
+    """
+    return _squeezed(text) in _BARE
 
 
 def _squeezed(text: object) -> str:

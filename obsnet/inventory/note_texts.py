@@ -354,8 +354,12 @@ SENTENCES = {
         "{region}用电量为由其 CO2 所推的 {times} 倍（各省相差约三倍）：单位是否有误？",
     ),
     "sums": (
-        "{n} rows are sums beside other rows of the same months, left out",
-        "{n} 行是同月其他行的合计，已剔除",
+        "{n} rows are sums beside other rows of the same months, or parts of such a sum, left out",
+        "{n} 行是同月其他行的合计或其分项，已剔除",
+    ),
+    "bare totals": (
+        "{n} totals that do not say of which months (合计, Total) are taken as of the months beside them: {months}",
+        "{n} 个未注明月份的合计视为所列月份之和：{months} 月",
     ),
     "other months": (
         "{region} has {n} months, most have {usual} ({apart}): its weight is not that of the others",

@@ -13,14 +13,14 @@ from obsnet.inventory.books import TITLE_ROWS, read_text
 from obsnet.inventory.words import canonical_columns, heading_unit, plain
 from obsnet.regions import region_code
 
-__all__ = ["gas_name", "read_contract", "whole_name"]
+__all__ = ["GAS_NAMES", "gas_name", "read_contract", "whole_name"]
 
 _COLUMNS = (
     "region", "period", "gas", "category", "terminology", "value", "unit", "uncertainty", "source", "edition",
 )  # fmt: skip
 _PERCENT = re.compile(r"(相对)?不确定[性度]\(%\)")
 _WHOLE = {"合计", "总计", "总量", "总排放", "总排放量", "全省合计"}
-_GASES = {
+GAS_NAMES = {
     "二氧化碳": "CO2",
     "甲烷": "CH4",
     "氧化亚氮": "N2O",
@@ -38,9 +38,10 @@ def read_contract(path: Path) -> Any:
     ----------
     path : Path
         UTF-8 with or without a mark, or GB 18030. Where headings are Chinese, in any spelling of
-        `obsnet.inventory.words`, provinces, gases and the total may be written in Chinese too, the unit in brackets
-        behind the heading of the values, percent in brackets behind that of uncertainties, and a title may stand above
-        the headings; keys of a file with English headings are the user's own and stay as they are.
+        `obsnet.inventory.words`, provinces may be written in Chinese too, the unit in brackets behind the heading of
+        the values, percent in brackets behind that of uncertainties, and a title may stand above the headings; regions
+        of a file with English headings are the user's own and stay as they are. Gases, totals and codes of categories
+        are read in any spelling by `obsnet.inventory.table.check_inventory`.
 
     Returns
     -------
@@ -104,7 +105,7 @@ def whole_name(name: Any) -> Any:
 
 def gas_name(name: Any) -> Any:
     """Return the formula of a gas written in Chinese, ``C`` for carbon; other things as they are."""
-    return _GASES.get(plain(name), name) if isinstance(name, str) else name
+    return GAS_NAMES.get(plain(name), name) if isinstance(name, str) else name
 
 
 def _code(name: Any) -> Any:

@@ -19,6 +19,7 @@ from typing import Any
 from obsnet.constants import SECONDS_PER_YEAR, species
 from obsnet.errors import FormatError, RangeError, SchemaError, UnitError, nearest
 from obsnet.inventory.amounts import MASS, scale
+from obsnet.inventory.letters import ungrouped
 from obsnet.inventory.period import read_period
 from obsnet.inventory.spelling import gas_name, read_contract, whole_name
 from obsnet.inventory.words import dotted, normal, province_or_own
@@ -161,7 +162,7 @@ def check_inventory(frame: Any, where: str = "inventory") -> Any:
         "total" if c.casefold() == "total" else dotted(whole_name(c)) for c in frame["category"]
     ]
     frame["period"] = [re.sub(r"^(\d{4})\s*年$", r"\1", p) for p in frame["period"]]
-    frame["value"] = frame["value"].map(_figure)
+    frame["value"] = frame["value"].map(lambda v: ungrouped(v) if isinstance(v, str) else v)
     shares = frame["uncertainty"] = frame["uncertainty"].map(_share)
     for column in ("value", "uncertainty"):
         frame[column] = pd.to_numeric(frame[column], errors="coerce").astype(float)
@@ -188,12 +189,6 @@ def check_inventory(frame: Any, where: str = "inventory") -> Any:
             f"(first: {first['region']} {first['period']})"
         )
     return frame[list(COLUMNS)]
-
-
-def _figure(value: Any) -> Any:
-    """Return a text such as ``91,400`` without its commas, other things as they are."""
-    grouped = isinstance(value, str) and re.fullmatch(r"\s*[-+]?\d{1,3}(,\d{3})+(\.\d*)?\s*", value)
-    return value.replace(",", "") if grouped else value
 
 
 def _share(value: Any) -> Any:

@@ -12,14 +12,15 @@ from dataclasses import dataclass, replace
 
 from obsnet.errors import FormatError, UnitError
 from obsnet.inventory.books import Sheet, cell_name
+from obsnet.inventory.letters import UNIT_WORD, normal, plain
+from obsnet.inventory.spelling import GAS_NAMES
 from obsnet.inventory.table import mass_factor
-from obsnet.inventory.words import normal, plain
 from obsnet.language import Words, filled
 
 __all__ = ["FormColumn", "FormTable", "bare", "parts_of"]
 
-_GASES = {"co2": "CO2", "二氧化碳": "CO2", "ch4": "CH4", "甲烷": "CH4", "n2o": "N2O", "氧化亚氮": "N2O",
-          "sf6": "SF6", "六氟化硫": "SF6"}  # fmt: skip
+_GASES = {g.casefold(): g for g in ("CO2", "CH4", "N2O", "SF6")}
+_GASES |= {name: gas for name, gas in GAS_NAMES.items() if gas in _GASES.values()}
 _EMITTED = r"(net|净)?(emissions?|(总|净)?排放(总)?量?)?((and|/|和|与|及)(removals|吸收量?))?"
 _SUM = r"(合计|总计|总量|total)?"
 _TOGETHER = re.compile(
@@ -31,7 +32,7 @@ _EQUIVALENT = re.compile(r"当量|equivalent|co2\s*-?\s*e(q\b|\b)", re.IGNORECAS
 _OF_GAS = re.compile(
     r"co2\s*-?\s*(equivalents?|eq|e)?|二氧化碳|当量|equivalents?|ch4|n2o|甲烷|氧化亚氮", re.IGNORECASE
 )
-_STATED = re.compile(r"(?:单位|units?)\s*[::]\s*(.+)", re.IGNORECASE)
+_STATED = re.compile(rf"{UNIT_WORD}\s*[::]\s*(.+)", re.IGNORECASE)
 _MARKS = re.compile(r"[①-⒛*†‡]|(?<=[^\d⁰¹²³⁴-⁹])[⁰¹²³⁴-⁹]+$|\[\d+\]")
 Origins = dict[tuple[int, int], tuple[int, int]]  # where the text of a merged cell stands
 _HIGH = 3  # rows that may stand above the gases and belong to their heading
@@ -287,7 +288,8 @@ def _part(
             continue
         gas = next(iter(gases), "")
         own = next((r.unit for r in reversed(read) if r.unit), "")
-        used = next((u for u in (own, below, *units) if u), "")
+        said_of_it = [u for u in (own, below, *units) if u]
+        used = next(filter(_mass, said_of_it), "".join(said_of_it[:1]))
         if (kg := _mass(used)) is None:
             raise FormatError(
                 f"{sheet.where}: {cell_name(chain[-1][0], j)} {said!r} has no unit"

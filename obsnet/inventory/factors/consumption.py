@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from obsnet.errors import ConfigError, FormatError, RangeError, SchemaError
-from obsnet.inventory.months import YEAR, read_months, without_overlap, year_of
+from obsnet.inventory.factors.consumed_months import Running, each_month_once, english_name, with_running_sums
+from obsnet.inventory.months import read_months, year_of
 from obsnet.inventory.notes import note
 from obsnet.reading import door
 
 __all__ = ["Averaged", "Running", "consumption_average", "consumption_average_of_file"]
 
 LARGEST = 2e4  # 1e8 kWh a year: a fifth of the nation's in 2024, and more than twice any province's
-Running = Literal["ask", "yes", "no"]
-_GROWTH = 4.0  # of a running sum from its first month to its last; consumption itself varies by half
 _ODD_MONTH = 3.0  # times the median month of a region
 _ODD_REGION = 6.0  # times the median of consumption over CO2; provinces differ by three
 _KINDS = ("average", "market-excluded", "fossil", "footprint")
@@ -76,7 +75,8 @@ def consumption_average(
     FormatError
         No provincial factors of that kind and year, or no region with one; a month that cannot be read.
     RangeError
-        Negative consumption, or more than any province has: a unit is off.
+        Negative consumption, or more than any province has: a unit is off. A total (``合计``) beside some months that
+        they do not add up to: it may be of them or of the year.
     SchemaError
         A month of a region twice.
     """
@@ -109,9 +109,9 @@ def consumption_average(
     frame, chosen, said = _of_year(frame, year, announced)
     notes += said
     frame["months"] = [read_months(t) for t in frame["month"]]
-    frame, said = _monthly(frame, running)
+    frame, said = with_running_sums(frame, running)
     notes += said
-    frame, said = _each_month_once(frame)
+    frame, said = each_month_once(frame)
     notes += said
     if (frame["region"] == NATION).any():
         notes.append(note("nation"))
@@ -131,7 +131,7 @@ def consumption_average(
     absent = [PROVINCES[r][0] for r in value.index if r not in total.index]
     if absent:
         notes.append(note("absent", n=len(absent), all=len(value), regions=", ".join(absent)))
-    none = [_name(r) for r in total.index if total[r] == 0.0]
+    none = [english_name(r) for r in total.index if total[r] == 0.0]
     if none:
         notes.append(note("zero", regions=", ".join(none)))
     used = [r for r in total.index if r in value.index and total[r] > 0]
@@ -206,31 +206,6 @@ def _without_gaps(frame: Any) -> tuple[Any, list[str]]:
     return frame.reset_index(drop=True), notes
 
 
-def _name(region: str) -> str:
-    from obsnet.regions import PROVINCES
-
-    return PROVINCES[region][0] if region in PROVINCES else region
-
-
-def _monthly(frame: Any, running: Running) -> tuple[Any, list[str]]:
-    """See whether single months hold sums since January; take their last month where the user says they do."""
-    single = frame[[len(m) == 1 for m in frame["months"]]]
-    rising = []
-    for region, group in single.groupby("region"):
-        values = group.assign(at=[min(m) for m in group["months"]]).sort_values("at")["value"].to_numpy(float)
-        if len(values) >= 6 and (values[1:] >= values[:-1]).all() and values[-1] > _GROWTH * values[0]:
-            rising.append(_name(str(region)))
-    if running == "yes":
-        sums = [frozenset(range(1, min(m) + 1)) if len(m) == 1 else m for m in frame["months"]]
-        return frame.assign(months=sums), [note("running")]
-    if rising and running == "ask":
-        raise ConfigError(
-            f"consumption of {', '.join(rising[:3])}{' …' if len(rising) > 3 else ''} rises every month to more than "
-            f"{_GROWTH:g} times the first: are these sums since January (累计)? --running yes or --running no"
-        )
-    return frame, []
-
-
 def _odd_months(frame: Any) -> list[str]:
     """Name single months that are far from the median month of their region."""
     out = []
@@ -243,7 +218,7 @@ def _odd_months(frame: Any) -> list[str]:
             out.append(
                 note(
                     "odd month",
-                    region=_name(str(region)),
+                    region=english_name(str(region)),
                     month=min(row["months"]),
                     value=f"{row['value']:g}",
                     middle=f"{middle:g}",
@@ -264,36 +239,4 @@ def _odd_regions(frame: Any) -> list[str]:
     ratio = total / emission[total.index].astype(float)
     times = ratio / ratio.median()
     odd = times[(times > _ODD_REGION) | (times < 1.0 / _ODD_REGION)]
-    return [note("odd region", region=_name(str(r)), times=f"{t:.2g}") for r, t in odd.items()]
-
-
-def _each_month_once(frame: Any) -> tuple[Any, list[str]]:
-    """Leave out, and say, sums beside their months; refuse a month twice; say where regions have other months."""
-    keep: list[int] = []
-    covered: dict[str, frozenset[int]] = {}
-    for region, group in frame.groupby("region"):
-        try:
-            rows = without_overlap(list(group["months"]))
-        except FormatError as fault:
-            spelt = dict.fromkeys(str(m).strip() or "(empty)" for m in group["month"])
-            raise SchemaError(f"{_name(str(region))} has {fault}; its months: {', '.join(spelt)}") from None
-        keep += [int(group.index[k]) for k in rows]
-        covered[str(region)] = frozenset().union(*(group["months"].iloc[k] for k in rows))
-    left_out = len(frame) - len(keep)
-    notes = [note("sums", n=left_out)] if left_out else []
-    usual = max(set(covered.values()), key=list(covered.values()).count, default=YEAR)
-    for region, months in covered.items():
-        if months != usual:
-            apart = [f"{'+' if m in months else '-'}{m}" for m in sorted(usual ^ months)]
-            notes.append(
-                note(
-                    "other months",
-                    region=_name(region),
-                    n=len(months),
-                    usual=len(usual),
-                    apart=" ".join(apart),
-                )
-            )
-    if usual != YEAR:
-        notes.append(note("part of year", n=len(usual)))
-    return frame.loc[sorted(keep)].reset_index(drop=True), notes
+    return [note("odd region", region=english_name(str(r)), times=f"{t:.2g}") for r, t in odd.items()]

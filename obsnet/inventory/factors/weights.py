@@ -115,7 +115,7 @@ def _label_column(
     if not columns:
         return None
     rows = [row for row in below if any(isinstance(c, int | float) or _figure(c) for c in _at(row, columns))]
-    for j in range(min(columns[0], 4) if columns[0] else 0):
+    for j in range(min(columns[0], 4)):
         names = [normal(row[j]) for row in rows if j < len(row) and str(row[j]).strip()]
         if len(names) > 0.5 * len(rows) and 2 * sum(map(fits, names)) > len(names):
             return j

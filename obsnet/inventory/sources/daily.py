@@ -274,7 +274,7 @@ def _against_sums(table: Any, sums: Any, name: str) -> list[str]:
     stated = sums.set_index(["date", "region"])["value"]
     both = own.join(stated.rename("stated"), how="inner")
     whole = both["count"] == both["count"].max()
-    off = (both["sum"] - both["stated"]).abs() > 1e-6 * both["stated"].abs()
+    off = (both["sum"] - both["stated"]).abs() > _CLOSE * both["stated"].abs()
     out = []
     if off[whole].any():
         out.append(f"{name}: {note('sums differ', n=int(off[whole].sum()))}")

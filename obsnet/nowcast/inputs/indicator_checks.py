@@ -16,7 +16,7 @@ __all__ = ["checked_rows"]
 
 # Decades, and how near to whole ones, that a wrong unit moves; of the median, below which a producer is tiny.
 _UNIT, _NEAR, _TINY = 1.85, 0.15, 0.01
-_INDEX, _MANY, _ONE_DAY = (
+_INDEX, _MANY, _SOME_YEARS = (
     (50.0, 150.0),
     5,
     3,
@@ -100,7 +100,7 @@ def _without_zeros(name: str, rows: list[IndicatorRow]) -> tuple[list[IndicatorR
 def _one_day(name: str, rows: list[IndicatorRow]) -> list[str]:
     """Say that years were published on one day, as a downloaded table has it."""
     years, days = {r.year for r in rows}, {r.published for r in rows}
-    if len(days) > 1 or len(years) < _ONE_DAY:
+    if len(days) > 1 or len(years) < _SOME_YEARS:
         return []
     return [note("one day", name=name, first=min(years), last=max(years), day=min(days))]
 
@@ -109,7 +109,7 @@ def _refuse_index(name: str, rows: list[IndicatorRow], path: str) -> None:
     """Refuse indices of the year before (= 100): near 100 everywhere, and in no year 100 throughout as at a base."""
     values = {(r.region, r.year): r.value for r in rows}
     years = {y for _, y in values}
-    if len(years) < _ONE_DAY or len({r for r, _ in values}) < _MANY:
+    if len(years) < _SOME_YEARS or len({r for r, _ in values}) < _MANY:
         return
     based = any(all(v == 100.0 for (_, y), v in values.items() if y == year) for year in years)
     found = np.array(list(values.values()))

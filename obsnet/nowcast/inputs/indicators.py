@@ -176,11 +176,9 @@ class Indicators:
             other = [r for r, m in each.items() if m and not months <= m]
             if other:
                 notes.append(note("fewer months", name=name, year=years[-1], regions=", ".join(other)))
-            if months == frozenset(range(1, len(months) + 1)) != YEAR:
-                notes.extend(
-                    [note("to month", name=name, year=years[-1], month=max(months))] if months else []
-                )
-            elif months != YEAR:
+            if months and months == frozenset(range(1, len(months) + 1)) != YEAR:
+                notes.append(note("to month", name=name, year=years[-1], month=max(months)))
+            elif months and months != YEAR:
                 listed = ", ".join(map(str, sorted(months)))
                 notes.append(note("some months", name=name, year=years[-1], months=listed))
             notes += _revised(name, rows, regions, years[-1] - 1, day)

@@ -15,9 +15,7 @@ from obsnet.typing import Floats, Ints
 __all__ = ["LEAST_YEARS", "Panel", "cleaned"]
 
 LEAST_YEARS = 4  # three growth rates: the fewest that have a trend and a spread
-_NEW = np.log(
-    1.25
-)  # a change that stays and that no other region has: said, for statistics or borders change so
+_NEW = np.log(1.25)  # a change that stays and that no other region has: statistics and borders change so
 _LOST = np.log(2.0)  # a last value that halves or doubles against all other regions is taken for an error
 
 
@@ -67,8 +65,9 @@ def cleaned(panel: Panel) -> tuple[Panel, tuple[str, ...]]:
     """Return a panel whose every value is positive, and what was taken for an error or filled in.
 
     Nothing, zeroes, values below 0 and spikes that turn back within two years (`obsnet.inventory.sources.quality`) are
-    bridged in the logarithm; a last value that halves or doubles against all other regions is replaced by the one
-    before. The truth that a hindcast is scored against is never filled.
+    bridged in the logarithm, before the first value and after the last one held at it; a last value that halves or
+    doubles against all other regions is replaced by the one before. The truth that a hindcast is scored against is
+    never filled.
 
     Raises
     ------
@@ -126,15 +125,17 @@ def cleaned(panel: Panel) -> tuple[Panel, tuple[str, ...]]:
 def _gaps(panel: Panel, j: int, known: Ints) -> list[str]:
     """Say which years of a region had no value at all and what stands there now."""
     empty = np.flatnonzero(np.isnan(panel.values[:, j]))
-    inner, end = empty[empty < known[-1]], empty[empty > known[-1]]
-    region, years = panel.regions[j], panel.years
-    notes = []
-    if inner.size:
-        notes.append(note("gap", region=region, years=", ".join(map(str, years[inner]))))
-    if end.size:
-        listed = ", ".join(map(str, years[end]))
-        notes.append(note("held", region=region, years=listed, year=years[known[-1]]))
-    return notes
+    first, last = known[0], known[-1]
+    spans: tuple[tuple[str, Ints, dict[str, int]], ...] = (
+        ("held", empty[empty < first], {"year": int(panel.years[first])}),
+        ("gap", empty[(empty > first) & (empty < last)], {}),
+        ("held", empty[empty > last], {"year": int(panel.years[last])}),
+    )
+    return [
+        note(key, region=panel.regions[j], years=", ".join(map(str, panel.years[at])), **more)
+        for key, at, more in spans
+        if at.size
+    ]
 
 
 def totals(panel: Any) -> Floats:

@@ -323,6 +323,38 @@ def test_what_a_spread_table_does_not_say(tmp_path):
             consumption_average_of_file(path)
 
 
+@pytest.mark.parametrize("head", ["合计", "Total", "累计"])
+def test_a_bare_total_spans_the_months_beside_it(tmp_path, head):
+    path = tmp_path / "use.csv"
+
+    def found(*rows, running="ask"):
+        path.write_text("\n".join([f"地区,1月,2月,{head}", *rows]) + "\n", encoding="utf-8")
+        return consumption_average_of_file(path, running=running)
+
+    whole = found("河北,60,40,100", "青海,10,,30")  # a month that is missing is in the total
+    assert whole.table["consumption"].tolist() == [100.0, 30.0]
+    said = " ".join(whole.notes)
+    assert "2 totals that do not say of which months" in said
+    assert "consumption is of 2 months" in said
+    assert "has 12 months" not in said
+    assert found("河北,60,100,100", "青海,10,30,30", running="yes").table["consumption"].tolist() == [
+        100.0,
+        30.0,
+    ]
+    with pytest.raises(
+        RangeError, match=f"Hebei: {head} is 650, its months 1, 2 add up to 100: of which months"
+    ):
+        found("河北,60,40,650", "青海,10,20,30")
+
+
+def test_a_total_of_fewer_months_than_others_have(tmp_path):
+    rows, _ = of_months("{m}", [("合计", 1, 12)])
+    found = consumption_average_of_file(
+        consumption(tmp_path, [*rows, "北京,1,10", "北京,2,20", "北京,合计,30"])
+    )
+    assert any("Beijing has 2 months, most have 12" in n for n in found.notes)
+
+
 @pytest.mark.parametrize(
     "heading", ["用电量/亿千瓦时", "value_1e8kWh", "consumption_10⁸_kWh", "当期值(亿千瓦时)"]
 )

@@ -171,6 +171,20 @@ def test_what_cannot_be_filled_is_one_line(tmp_path):
         fill_form(whole, made, out)
 
 
+@pytest.mark.parametrize(
+    ("head", "unit"),
+    [
+        ([["单位：万吨"], ["填报单位：河北省生态环境厅"]], ""),
+        ([["填报单位：河北省生态环境厅 单位：万吨"]], ""),
+        ([["Reporting unit: Hebei EPB"]], "万吨"),
+    ],
+)
+def test_an_organisation_is_no_unit_of_amounts(tmp_path, head, unit):
+    path = form(tmp_path, *head, ["部门", "二氧化碳"], ["能源活动", None])
+    done = fill_form(path, inventory(tmp_path), tmp_path / "out.xlsx", unit=unit)
+    assert [c["value"] for c in done.cells] == [15000.0]
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_command_says_what_was_left(tmp_path, capsys, language):
     from obsnet.commands.inventory_export import fill

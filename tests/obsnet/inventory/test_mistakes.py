@@ -160,8 +160,9 @@ def test_what_no_check_can_know_is_said(tmp_path):
         sector_totals(read_source(twice)[0])
 
 
-def test_figures_years_and_codes_as_people_write_them(tmp_path):
-    path = table(tmp_path, '河北,2019年,碳,1a1a,,"91,400",万吨,')
+@pytest.mark.parametrize("figure", ['"91,400"', "91 400", "91400"])
+def test_figures_years_and_codes_as_people_write_them(tmp_path, figure):
+    path = table(tmp_path, f"河北,2019年,碳,1a1a,,{figure},万吨,")
     row = read_source(path)[0].iloc[0]
     assert (row["period"], row["gas"], row["category"], row["value"]) == ("2019", "C", "1.A.1.a", 91400.0)
 

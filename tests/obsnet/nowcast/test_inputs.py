@@ -355,6 +355,11 @@ def test_gaps_and_steps_of_inventories_are_said(small, tmp_path):
     notes = cleaned(history.at())[1]
     assert "140000: no value of 2010, bridged" in notes
     assert "130000: no value of 2015, taken as that of 2014" in notes
+    values = small.emissions.copy()
+    values[0, 0] = np.nan  # nothing before it to bridge from
+    held, said = cleaned(Panel(FEW, small.years, values))
+    assert held.values[0, 0] == pytest.approx(values[1, 0])
+    assert f"{FEW[0]}: no value of {small.years[0]}, taken as that of {small.years[1]}" in said
     assert [n for n in notes if n.startswith("130000 2012: emissions shift by x0.59")]
     assert cleaned(Panel(FEW, small.years, small.emissions))[1] == ()
     frame.loc[frame["period"] >= "2012", "value"] *= 12.0 / 44.0
