@@ -324,6 +324,8 @@ def test_a_column_that_nobody_named_makes_several_records(tmp_path, name, cells,
     if "intakes" in said:
         one = mine(tmp_path, table, toml.replace("[site]", "[site]\nintake_height_m = 10.0"))
         assert any("taken as of one intake" in w for w in one.attrs["warnings"])
+        by_column = mine(tmp_path, table, toml.replace("[site]", "[site]\nintake_height_m = 'sd'"))
+        assert not any("taken as of one intake" in w for w in by_column.attrs["warnings"])
 
 
 def test_without_a_description_there_is_a_hint(tmp_path):
