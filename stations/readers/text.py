@@ -115,7 +115,7 @@ def length_of_time(text: str) -> np.timedelta64 | str | None:
         return "month"
     try:
         length = np.timedelta64(round(float(match[1]) * _SECONDS[unit] * 1e6), "us")
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         return None
     return length if length > np.timedelta64(0, "s") else None
 
