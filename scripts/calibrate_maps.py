@@ -11,7 +11,9 @@ Dense sets are thinned to --columns; --only takes the sets whose names hold a te
 fixed-rank kriging the bisquares are as wide as some 500 of them (--functions) allow; the time grows with their cube.
 
 With --shifts all is done that often, each time with the edges of the blocks elsewhere, so that a share depends less on
-where they happen to lie; the same columns again are no new ones, which the effective number of blocks below knows.
+where they happen to lie; the same columns again are no new ones, which the effective number of blocks below knows
+within a set (few misses tell it, so that it scatters). Between sets it does not: days together hold the columns of the
+single days again, and the standard error of all blocks is too small for that.
 
 How far a share may be off by chance depends on how many blocks there are, and errors of neighbouring blocks are
 alike: their effective number is that with which shares in squares of 20 degrees and a day would scatter as they do,

@@ -14,7 +14,7 @@ from pydantic import Field
 from obsnet.config import Options
 from stations.admission.base import Applicant, NotTestable, Outcome, PerSpecies, number_of, verdict_of
 from stations.admission.chinese import in_chinese
-from stations.admission.second_record import SAME_PLACE_KM, apart_km, around, copied, pairs
+from stations.admission.second_record import SAME_PLACE_KM, apart_km, around, copied, pairs, shows_shifts
 from stations.record.scale_names import canonical_scale
 
 __all__ = [
@@ -277,7 +277,8 @@ def comparison(a: Applicant, o: CompareOptions) -> Outcome:
             limit_zh,
         )
     off = value - reference
-    same = copied(value, reference, around(a.record, when, o.tolerance_minutes))
+    near = around(a.record, when, o.tolerance_minutes)
+    same = copied(value, reference, near)
     if same:
         raise NotTestable(
             f"the second record holds the station's own values ({same} of {off.size} pairs are equal), as they are, "
@@ -292,6 +293,9 @@ def comparison(a: Applicant, o: CompareOptions) -> Outcome:
     median = float(np.median(off))
     scatter = 1.4826 * float(np.median(np.abs(off - median)))
     sd = float(1.2533 * off.std(ddof=1) / np.sqrt(off.size))  # of a median of normal values
+    shifts, shifts_zh = ("shifted by up to two intervals", "错时(至多两个时段)")
+    if not shows_shifts(near):
+        shifts, shifts_zh = ("(shifts in time: too few pairs to tell)", "(对数不足,错时未检验)")
     worst = np.argsort(-np.abs(off))[:20]
     rows = [
         {
@@ -307,10 +311,10 @@ def comparison(a: Applicant, o: CompareOptions) -> Outcome:
         f"{median:+.3g} ± {sd:.2g} {a.unit}",
         limit,
         f"median of {off.size} pairs with {file}, whose differences scatter by {scatter:.2g} {a.unit}; the 20 largest "
-        "are listed; it is no copy of the station's values as they are, averaged, moved, scaled, shifted by up to two "
-        "intervals or rounded; a copy with noise added cannot be told from a second analyser",
+        f"are listed; it is no copy of the station's values as they are, averaged, moved, scaled, {shifts} or rounded; "
+        "a copy with noise added cannot be told from a second analyser",
         f"与{file}的{off.size}对数据的中位差,差值离散{scatter:.2g} {a.unit};列出最大的20个;已检验其并非台站数据的原样、"
-        "平均、平移、缩放、错时(至多两个时段)或舍入的副本;加入噪声的副本无法与第二台仪器区分",
+        f"平均、平移、缩放、{shifts_zh}或舍入的副本;加入噪声的副本无法与第二台仪器区分",
         rows,
         limit_zh=limit_zh,
     )

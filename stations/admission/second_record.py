@@ -9,9 +9,10 @@ from obsnet.sphere import great_circle_km
 from stations.admission.base import Applicant
 from stations.record.series import nearest_times
 
-__all__ = ["SAME_PLACE_KM", "apart_km", "around", "copied", "pairs"]
+__all__ = ["SAME_PLACE_KM", "apart_km", "around", "copied", "pairs", "shows_shifts"]
 
 SAME_PLACE_KM = 10.0  # two intakes on a hill, or flasks at the fence, are no farther apart
+# Of the value: 0.04 ppm of CO2, 0.2 ppb of CH4. What is rounded to more hides what two good analysers differ by.
 _COARSE = 1e-4
 _STEPS = 2  # intervals before and after, of which a running mean or a shift may take
 _ENOUGH = 50  # pairs; six numbers go through fewer by chance
@@ -42,7 +43,7 @@ def pairs(
     )
     value, time = record["value"].values[mine], record["time"].values[mine]
     reference, when = (second[n].values[theirs] for n in ("value", "time"))
-    own = float(record.attrs.get("interval_seconds") or 0.0) * np.timedelta64(1, "s")
+    own = _interval(record)
     start, end = (second[n].values[theirs] for n in ("time_start", "time_end"))
     length = np.median(end - start) if theirs.size else own
     if own > np.timedelta64(0, "s") and length > 2 * own:
@@ -61,13 +62,18 @@ def around(record: xr.Dataset, when: np.ndarray, tolerance_minutes: float) -> np
     """Return the station's values from two intervals before to two after each time, shape (times, 5); NaN for none."""
     mine = np.flatnonzero(Applicant("", record).valid())
     value, time = record["value"].values[mine], record["time"].values[mine]
-    own = np.timedelta64(round(1e9 * float(record.attrs.get("interval_seconds") or 0.0)), "ns")
+    own = _interval(record)
     found = np.full((when.size, 2 * _STEPS + 1), np.nan)
     if own > np.timedelta64(0, "s"):
         for k in range(-_STEPS, _STEPS + 1):
             place = nearest_times(when + k * own, time, min(tolerance_minutes, own / np.timedelta64(2, "m")))
             found[:, k + _STEPS] = np.where(place >= 0, value[place], np.nan)
     return found
+
+
+def shows_shifts(near: np.ndarray) -> bool:
+    """Tell whether enough pairs have the station's values around them that a shift in time would show."""
+    return int(_whole(near).sum()) >= _ENOUGH
 
 
 def copied(value: np.ndarray, reference: np.ndarray, near: np.ndarray | None = None) -> int:
@@ -86,8 +92,8 @@ def copied(value: np.ndarray, reference: np.ndarray, near: np.ndarray | None = N
         decimals is not None and rounding > _COARSE * np.median(np.abs(value)) and _rounded(value, decimals)
     )
     candidates = [(value, reference), (_line_through(value[:, None], reference), reference)]
-    whole = np.zeros(0, dtype=bool) if near is None else np.isfinite(near).all(axis=1)
-    if near is not None and whole.sum() >= _ENOUGH:
+    if near is not None and shows_shifts(near):
+        whole = _whole(near)
         candidates.append((_line_through(near[whole], reference[whole]), reference[whole]))
     for moved, theirs in candidates:
         off = np.abs(moved - theirs)
@@ -99,6 +105,16 @@ def copied(value: np.ndarray, reference: np.ndarray, near: np.ndarray | None = N
             if equal > share * off.size:
                 return equal
     return 0
+
+
+def _interval(record: xr.Dataset) -> np.timedelta64:
+    """Return the length of a record's intervals; 0 where it has none."""
+    return np.timedelta64(round(1e9 * float(record.attrs.get("interval_seconds") or 0.0)), "ns")
+
+
+def _whole(near: np.ndarray) -> np.ndarray:
+    """Return which pairs have all values around them."""
+    return np.asarray(np.isfinite(near).all(axis=1))
 
 
 def _rounded(values: np.ndarray, decimals: int) -> bool:

@@ -91,7 +91,7 @@ def _interval(source: Source, file: File, rows: int, notes: Notes) -> tuple[str,
     if "sampling_period" in file:
         seconds = np.broadcast_to(file.numbers("sampling_period"), (rows,))
     convention = named_part(source, "instant", file.of("time", "comment"))
-    if convention == "instant" and (seconds > 0).any():
+    if convention == "instant" and (seconds > 0).any() and not source.options.get("stamp"):
         text = f"rows of {np.nanmedian(seconds):g} s whose stamps name the start, the middle or the end, which the file"
         notes.warn(rows, f"{text} does not say: taken as instants; say it with --stamp")
     if convention == "instant" or not np.isfinite(seconds).any():

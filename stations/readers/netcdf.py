@@ -183,7 +183,8 @@ def named_part(source: Source, usual: str, *texts: str) -> str:
     said, asked = stamp_convention(*texts), source.options.get("stamp")
     if said and asked and said != asked:
         raise ConfigError(
-            f"{source.where}: --stamp {asked} was given, but the file says that its times name the {said}"
+            f"{source.where}: --stamp {asked} was given, but the file says that its times name the {said} "
+            f"({'; '.join(t for t in texts if t)[:200]!r}): leave --stamp out, or mend that text in the file"
         )
     return said or asked or usual
 

@@ -35,11 +35,12 @@ def ask_about_series(
     used : collection of str
         Names of columns that the description uses.
     intake : float, str or None
-        What it says of the intake. A number is taken at its word, and the column is told.
+        What it says of the intake. A number is taken at its word, and the column is told; so is the name of a column,
+        which says the intakes itself.
     where : str
         The file, for the message.
     notes : Notes
-        Told of intakes that the description says are one.
+        Told of intakes that the description says are one, by a number.
 
     Raises
     ------
@@ -71,6 +72,8 @@ def ask_about_series(
                 f"{where}: column {name!r} looks like several intakes ({some}): say site.intake_height_m = '{name}', "
                 "or a number of metres where all rows are of one intake"
             )
+        if isinstance(intake, str):  # another column has the intakes
+            continue
         notes.warn(len(table), f"rows taken as of one intake, though column {name!r} holds {some}")
 
 

@@ -34,6 +34,7 @@ Columns = TypeVar("Columns")
 _HEADER_BYTES = 1 << 20  # no header is longer
 _SECONDS = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60}
 _SECONDS |= {"h": 3600, "hr": 3600, "hour": 3600, "d": 86400, "day": 86400, "w": 604800, "week": 604800}
+_LONGEST = 1e9  # seconds, 30 years; times count nanoseconds, which begin again after some centuries
 _STACKED = 3  # lines above the one of column names that a header may need
 
 
@@ -114,10 +115,10 @@ def length_of_time(text: str) -> np.timedelta64 | str | None:
     if unit == "month" and float(match[1] or 1) == 1.0:
         return "month"
     try:
-        length = np.timedelta64(round(float(match[1]) * _SECONDS[unit] * 1e6), "us")
+        seconds = float(match[1]) * _SECONDS[unit]
     except (KeyError, ValueError):
         return None
-    return length if length > np.timedelta64(0, "s") else None
+    return np.timedelta64(round(1e6 * seconds), "us") if 1e-6 <= seconds <= _LONGEST else None
 
 
 def from_parts(

@@ -29,8 +29,8 @@ __all__ = [
 ]
 
 _STATION_KM = 30.0  # no station is wider
-# Below this a coordinate can only be a fill; other numbers are judged by `_is_fill`.
 _HUGE = 1e30  # netCDF's own fills are near 1e37
+# Below this a coordinate can only be a fill; other numbers are judged by `_is_fill`.
 _LOWEST = {"longitude": -360.0, "altitude_m": -900.0}
 
 

@@ -26,7 +26,8 @@ _FINER = "are means over time of which a finer file has rows, and those count (f
 _NOTE = re.compile(rf"(; )?\d+ rows (?:{re.escape(_LATER)}|{re.escape(_FINER)}): [^;]*")
 _ALIKE = 1.5  # lengths of rows within this factor are of one kind: months, hours whose stamps jitter
 _AGAIN = r"#\d+$"  # what tells rows of one file apart
-_NAMED = r"T[\d:.]+Z:(?!\d+(?:\.\d+)?m$)"  # a sample's name, and no height, behind the time in an `obs_id`
+_BEHIND = r"T[\d:.]+Z:"  # what follows the time in an `obs_id`: a sample's name, or the height of an intake
+_HEIGHT = rf"{_BEHIND}\d+(?:\.\d+)?m(?:#\d+)?$"
 _TIMES = ("time_start", "time_end")
 _PLACE = 0.01  # degrees; files of one site agree to this
 
@@ -178,13 +179,16 @@ def _series(table: pd.DataFrame, lasting: npt.NDArray[np.bool_]) -> npt.NDArray[
 
     A flask filled over an hour is no part of an analyser's means: none of the two counts in the other's place.
     """
-    sample = table["obs_id"].str.replace(_AGAIN, "", regex=True)
     height = table["intake_height_m"].astype(float).round(1)
     heights = height.groupby(table["platform"])
     height = height.fillna(heights.transform("first").where(heights.transform("nunique") == 1))
-    intake = table["platform"] + ":" + height.astype(str)
-    named = sample.str.contains(_NAMED, regex=True)
-    return np.asarray(intake.where(lasting & ~named & intake.notna(), sample).factorize()[0], dtype=np.int64)
+    intake = height.groupby([table["platform"], height]).ngroup()  # NaN where platform or height is not known
+    number = intake.fillna(-1).to_numpy(np.int64, copy=True)
+    name = table["obs_id"]
+    named = name.str.contains(_BEHIND, regex=True) & ~name.str.contains(_HEIGHT, regex=True)
+    alone = ~lasting | named.to_numpy(bool) | intake.isna().to_numpy()
+    number[alone] = number.size + name[alone].str.replace(_AGAIN, "", regex=True).factorize()[0]
+    return number
 
 
 def _kinds(length: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -63,6 +63,7 @@ def test_a_sampling_time_that_is_no_start_stays_an_instant_unless_said(tmp_path)
     record = read(path)
     assert record["time"].values[0] == rows.time[0]
     assert any("taken as instants; say it with --stamp" in w for w in record.attrs["warnings"])
+    assert not any("--stamp" in w for w in read(path, stamp="instant").attrs["warnings"])
     assert read(path, stamp="middle")["time_start"].values[0] == rows.time[0] - np.timedelta64(600, "s")
 
 

@@ -267,6 +267,8 @@ def test_times_that_do_not_fit_are_flagged(tmp_path):
         ('interval = "1h"', 'interval = "soon"', "time.interval 'soon' is no length of time"),
         ('interval = "1h"', 'interval = "24"', "time.interval '24' is no length of time"),
         ('interval = "1h"', 'interval = "1m"', "time.interval '1m' is no length of time"),
+        ('interval = "1h"', f'interval = "{9:0<400}h"', "is no length of time"),
+        ('interval = "1h"', 'interval = "100000 d"', "is no length of time"),
         ('interval = "1h"\n', "", "time.stamp 'start' names a part of an interval, whose length is not said"),
         ('zone = "UTC+08:00"', 'zone = "Mars/Base"', "time zone 'Mars/Base' is not known here"),
         ('species = "CH4"', 'species = "CO2"', "a species is described twice"),
@@ -324,6 +326,8 @@ def test_a_column_that_nobody_named_makes_several_records(tmp_path, name, cells,
     if "intakes" in said:
         one = mine(tmp_path, table, toml.replace("[site]", "[site]\nintake_height_m = 10.0"))
         assert any("taken as of one intake" in w for w in one.attrs["warnings"])
+        by_column = mine(tmp_path, table, toml.replace("[site]", "[site]\nintake_height_m = 'sd'"))
+        assert not any("taken as of one intake" in w for w in by_column.attrs["warnings"])
 
 
 def test_without_a_description_there_is_a_hint(tmp_path):
