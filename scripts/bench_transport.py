@@ -1,13 +1,14 @@
 """Speed and size of the particle model: footprints per core-hour, ns a step, threads, memory.
 
-    python scripts/bench_transport.py [--receptors 6] [--classes] [--json]
+    python scripts/bench_transport.py [--receptors 6] [--classes] [--stilt [--before OTHER/CHECKOUT]] [--json]
 
 The setting is hourly meteorology at 0.25 degrees over China (145 x 249 nodes, 48 levels, 75 hours; 3.6 GB), 1000
 particles for 72 hours, at the defaults with which `obsnet footprints check` is passed, and beside them ten vertical
 steps a Lagrangian time scale and intervals of two minutes. CPU seconds are counted, for machines are shared; a bare
 loop of what no vertical step can do without (a quarter of a Philox block, a normal number, a table read, an update of
 velocity and height) is the yardstick. `--classes` tells instead what a footprint costs in air that is unstable,
-neutral and stable all the time, on a small world.
+neutral and stable all the time, on a small world. `--stilt` tells what an interval of `--turbulence stilt` costs in
+these worlds and over China, with ``--before`` in turn with another checkout of this repository.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import argparse
 import json
 import os
 import resource
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
@@ -159,6 +162,76 @@ def by_class() -> dict[str, float]:
     return out
 
 
+STILT_PARTICLES, TURNS = 200, 5
+
+
+def stilt_worlds() -> dict[str, Any]:
+    """Return a function by world that walks one receptor and returns CPU ns an interval, and steps an interval."""
+
+    def walk(met: Met, grid: Grid, hours: float, receptors: Receptors, end: np.datetime64) -> Any:
+        edges = np.array([end - np.timedelta64(round(hours * 3600), "s"), end])
+        run = ParticleSettings(turbulence="stilt", hours=hours, particles=STILT_PARTICLES)
+
+        def once() -> tuple[float, float]:
+            seconds, intervals, steps = steps_of(met, grid, edges, receptors, run)
+            return 1e9 * seconds / intervals, steps / intervals
+
+        return once
+
+    out = {}
+    for name, (h, heat, ustar) in CLASSES.items():
+        met = plain_world(h=h, heat=heat, ustar=ustar)
+        end = float(met.times[-1])
+        receptors = release("x", end, 30.0, 115.0, 30.0, STILT_PARTICLES)
+        at = from_epoch(np.array([end]))[0]
+        out[name] = walk(met, Grid.regular(20, 40, 100, 130, 1, 1), 6.0, receptors, at)
+    last = START + np.timedelta64(HOURS - 1, "h")
+    grid = Grid.regular(18, 54, 73, 135, 0.25, 0.25)
+    out["china"] = walk(china(), grid, 72.0, many(1, STILT_PARTICLES), last)
+    return out
+
+
+def answer() -> None:
+    """Walk once through each world for every line read, and print what it took; used by `in_turn`."""
+    worlds = stilt_worlds()
+    for _ in sys.stdin:
+        print(
+            json.dumps({name: once() for name, once in worlds.items()} | {"bare": [bare_step()]}), flush=True
+        )
+
+
+def in_turn(trees: list[Path]) -> dict[str, float]:
+    """Return the least CPU ns an interval of each checkout, which walk one after the other; the first turn is none."""
+    here = Path(__file__).resolve()
+    running = []
+    for tree in trees:
+        environment = {**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, str(here), "--answer"]
+        running.append(
+            subprocess.Popen(
+                command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+        )
+    found: list[list[dict[str, list[float]]]] = [[] for _ in trees]
+    for turn in range(TURNS + 1):
+        for process, results in zip(running, found, strict=True):
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+            line = json.loads(process.stdout.readline())
+            if turn:
+                results.append(line)
+    out = {}
+    for process, when, results in zip(running, ("before", "now")[-len(trees) :], found, strict=True):
+        process.communicate("")
+        for name in results[0]:
+            out[f"{name}_{when}_ns"] = round(min(r[name][0] for r in results), 1)
+            if name != "bare":
+                out[f"{name}_{when}_steps_per_interval"] = round(results[-1][name][1], 1)
+    return out
+
+
 def two_threads(met: Met, grid: Grid, edges: Any, settings: ParticleSettings) -> dict[str, float]:
     """Return the gain of a second thread, less the time in which other jobs held the cores.
 
@@ -198,8 +271,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--receptors", type=int, default=6)
     parser.add_argument("--classes", action="store_true")
+    parser.add_argument("--stilt", action="store_true")
+    parser.add_argument("--before", type=Path, help="another checkout to compare with")
+    parser.add_argument("--answer", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    if options.answer:
+        answer()
+        return
+    if options.stilt:
+        trees = [options.before.resolve()] if options.before else []
+        show(in_turn([*trees, Path(__file__).resolve().parents[1]]), options.json)
+        return
     if options.classes:
         show(by_class(), options.json)
         return

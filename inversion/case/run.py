@@ -103,7 +103,7 @@ def solve_case(
     """
     from inversion.case.outputs.restart import kept_arrays
     from inversion.case.outputs.solved import SolvedCase
-    from inversion.case.solving.apart import SOLVERS
+    from inversion.case.solving.by_method import SOLVERS
     from inversion.problem.totals import region_totals
 
     ready = prepare_case(options, folder, out, report, held_back)

@@ -30,7 +30,8 @@ from obsnet.typing import Floats
 __all__ = ["Forecast", "Rates", "forecast", "measure"]
 
 Clock = Callable[[], float]  # seconds
-_MOST_COLUMNS = 4000  # of a trial of the normal matrix, which is held
+# Of a trial of the normal matrix: columns, as it is held; pairs that take some hundredths of a second, and too few.
+_MOST_COLUMNS, _ENOUGH, _FEW = 4000, 1e7, 5e4
 _FIRST, _LANCZOS = 33, 64  # columns: innovation and probes; directions for variances
 
 
@@ -251,18 +252,14 @@ def _clock(make: Callable[[], Floats], clock: Clock) -> tuple[Floats, float]:
 
 def _pair_seconds(problem: Problem, clock: Clock, otherwise: float) -> float:
     """Return seconds of one pair of entries of a row in ``H' R^-1 H``, from a few of the problem's own rows."""
-    if not sp.issparse(problem.jacobian):
+    jacobian = problem.jacobian
+    if not sp.issparse(jacobian):
         return otherwise
-    size = np.diff(problem.jacobian.indptr).astype(np.float64)
-    cost = np.cumsum(size**2)
-    taken = (
-        int(np.searchsorted(cost, 2e7)) + 1
-    )  # pairs, of which a kernel does half: some hundredths of a second
-    rows = rows_of(problem.jacobian, slice(0, min(taken, problem.n_obs)))
-    if cost.size == 0 or cost[len(rows.indptr) - 2] < 1e5:
-        return otherwise
+    pairs = np.cumsum(np.diff(jacobian.indptr).astype(np.float64) ** 2 / 2.0)
+    rows = rows_of(jacobian, slice(0, min(int(np.searchsorted(pairs, _ENOUGH)) + 1, problem.n_obs)))
     columns, place = np.unique(rows.indices, return_inverse=True)
-    if columns.size > _MOST_COLUMNS:
+    done = float(pairs[rows.shape[0] - 1]) if pairs.size else 0.0
+    if done < _FEW or columns.size > _MOST_COLUMNS:
         return otherwise
     place, weight = place.astype(rows.indices.dtype), np.ones(rows.shape[0])
     total = np.zeros((columns.size, columns.size))
@@ -271,7 +268,7 @@ def _pair_seconds(problem: Problem, clock: Clock, otherwise: float) -> float:
         add_normal(rows.data, place, rows.indptr, weight, total)
         return total
 
-    return _clock(add, clock)[1] / (cost[rows.shape[0] - 1] / 2.0)
+    return _clock(add, clock)[1] / done
 
 
 @lru_cache(maxsize=2)

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from inversion.case.options import InvertOptions
 from inversion.case.outputs.solved import PreparedCase
 from inversion.case.run import ensemble_totals, prepare_case, reduced, solve_case
-from inversion.case.solving.apart import SOLVERS
+from inversion.case.solving.by_method import SOLVERS
 from inversion.problem.posterior import Posterior
 from inversion.problem.problem import Problem
 from inversion.problem.totals import total_weights

@@ -72,7 +72,7 @@ def drift_columns(drift: Mapping[str, list[Any]], made: Assembled) -> dict[str, 
 def solve_drift(
     options: InvertOptions, made: Assembled, _weights: Any, report: Callable[[str], None]
 ) -> GeostatisticalPosterior:
-    """Solve a case with an unknown drift; see `inversion.case.solving.apart`."""
+    """Solve a case with an unknown drift; see `inversion.case.solving.by_method`."""
     choice, problem, state = options.geostatistical, made.problem, made.problem.state
     assert state is not None
     assert isinstance(problem.prior_error, BlockDiagonalCovariance)

@@ -19,7 +19,7 @@ MIXED = 1.05  # split R-hat above which chains do not agree
 def solve_hierarchical(
     options: InvertOptions, made: Assembled, _weights: Any, report: Callable[[str], None]
 ) -> HierarchicalPosterior:
-    """Solve a case with unknown sizes of its errors; see `inversion.case.solving.apart`.
+    """Solve a case with unknown sizes of its errors; see `inversion.case.solving.by_method`.
 
     Raises
     ------

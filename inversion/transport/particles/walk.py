@@ -139,7 +139,7 @@ def vertical_walk(
 
 
 @jit
-def _known(i: int, air: Air, ladder: Ladder, aloft: Aloft) -> None:
+def _fill_in(i: int, air: Air, ladder: Ladder, aloft: Aloft) -> None:
     """Work out the scales at a level, where that has not been done."""
     levels, sigmas, tls = ladder
     if tls[i] > 0.0:
@@ -189,7 +189,7 @@ def _through(
         if other < 0:
             memory = -memory
             continue
-        _known(other, air, ladder, aloft)
+        _fill_in(other, air, ladder, aloft)
         if sigmas[other] < sigmas[k]:  # else chance has no say, and is not asked
             word = philox(draws[0], draws[1], draws[2], np.uint64(gate), _GATE)[0]
             if uniform(word) * sigmas[k] >= sigmas[other]:
@@ -233,7 +233,7 @@ def stepped_walk(
     usual = fade(per_ctl)
     tls[:] = 0.0
     k = level_below(levels, z, aloft[1])
-    _known(k, air, ladder, aloft)
+    _fill_in(k, air, ladder, aloft)
     left, total, below, mean_sigma, mean_tl = span, 0.0, 0.0, 0.0, 0.0
     steps = gate = 0
     a = b = c = d = np.uint64(0)
@@ -248,7 +248,7 @@ def stepped_walk(
             down, up = way < 0.0 and k > 0 and z + way < bottom, way > 0.0 and z + way >= top
             if down or up:
                 other = k - 1 if down else k + 1
-                _known(other, air, ladder, aloft)
+                _fill_in(other, air, ladder, aloft)
                 ahead = ((bottom if down else top) - z) / way * whole
                 dt = max(min(dt, max(tls[other] * per_ctl, ahead)), SHORTEST)
         dt = min(dt, left)

@@ -103,13 +103,17 @@ def negative_variance(matrix: Floats, rounding: float) -> str:
     if not size:
         return ""
     variance = np.diagonal(matrix)
-    scale = 1.0 / np.sqrt(np.where(variance > _NOTHING * size, variance, np.inf))
+    nothing = variance <= _NOTHING * size
+    scale = 1.0 / np.sqrt(np.where(nothing, np.inf, variance))
     whole, alike = (float(np.linalg.eigvalsh(m)[0]) for m in (matrix / size, scale[:, None] * matrix * scale))
-    if variance.min() >= -_NOTHING * size and min(whole, alike) >= -rounding:
+    shared = float(np.abs(matrix[nothing]).max(initial=0.0))  # what does not vary varies with nothing
+    apart = shared > (np.sqrt(_NOTHING) + rounding) * size
+    if variance.min() >= -_NOTHING * size and not apart and min(whole, alike) >= -rounding:
         return ""
     return (
         f"least eigenvalue {whole:.3g} of its largest entry, {alike:.3g} as correlations; "
         f"smallest variance {variance.min():.3g}, largest entry {size:.3g}"
+        + (f"; a variance of zero with a covariance of {shared:.3g}" if apart else "")
     )
 
 

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import io
 import re
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from obsnet.atomic import atomic_path
-from obsnet.errors import FormatError
 from obsnet.language import Language, Words
-from obsnet.reading import reading
 from obsnet.report.annex.chapters import Chapter
+from obsnet.report.annex.template import add_lacking, counts_itself, open_template
 from obsnet.report.sections.section import Section
 
 __all__ = ["said", "write_document"]
@@ -34,12 +32,11 @@ _LABELS = {"table": Words("Table", "表"), "figure": Words("Figure", "图")}
 _WIDE = 0x2E7F  # letters beyond it are twice as wide
 _GREY = "E7E6E6"
 _CELL = "Cell"
-_UNPACKED = 256 << 20  # bytes of a template, unpacked
 _SIZES = {  # in points, and whether a heading's font
     "Normal": (10.5, False), _CELL: (7.5, False), "Caption": (9, False), "Footer": (8, False), "Title": (20, True),
     "Subtitle": (11, False), "Heading 1": (15, True), "Heading 2": (12, True),
 }  # fmt: skip
-_USED = tuple(_SIZES)
+_GRID = "Table Grid"
 
 
 def said(text: Words | str, language: Language) -> str:
@@ -81,14 +78,15 @@ def write_document(
     from docx import Document
     from docx.shared import Cm
 
-    book = Document() if template is None else _template(template, path)
+    book = Document() if template is None else open_template(template, path)
     if template is None:
         page = book.sections[0]
         page.page_width, page.page_height = Cm(21.0), Cm(29.7)
         page.left_margin = page.right_margin = Cm(2.2)
         page.top_margin = page.bottom_margin = Cm(2.2)
         _footer(page, said(title, language))
-    _styles(book, language, _USED if template is None else _lacking(book))
+    lacking = add_lacking(book, (*_SIZES, _GRID))
+    _styles(book, language, [name for name in _SIZES if template is None or name in lacking])
     book.core_properties.title = said(title, language)
     book.core_properties.author = "obsnet"
     book.core_properties.language = "zh-CN" if language == "zh" else "en-GB"
@@ -96,7 +94,7 @@ def write_document(
     book.add_paragraph(said(title, language), style="Title")
     book.add_paragraph(said(subtitle, language), style="Subtitle")
     writer = _Writer(book, language)
-    counted = {k: _counts_itself(book.styles[f"Heading {k}"]) for k in (1, 2)}
+    counted = {k: counts_itself(book.styles[f"Heading {k}"]) for k in (1, 2)}
     for number, chapter in enumerate(chapters, 1):
         title = said(chapter.title, language)
         book.add_heading(title if counted[1] else f"{number}  {title}", 1)
@@ -166,7 +164,7 @@ class _Writer:
         texts = [
             [said(c, self.language).replace(" ± ", "\u00a0±\u00a0") for c in row] for row in (head, *rows)
         ]
-        table = self.book.add_table(rows=len(texts), cols=len(head), style="Table Grid")
+        table = self.book.add_table(rows=len(texts), cols=len(head), style=_GRID)
         own = self.book.styles[_CELL].style_id
         table.alignment = WD_TABLE_ALIGNMENT.CENTER
         table.autofit = False
@@ -194,80 +192,13 @@ class _Writer:
         self.book.add_paragraph().paragraph_format.space_after = 0
 
 
-def _template(path: Path, made: Path) -> Any:
-    """Open a document of the user's."""
-    from docx import Document
-    from docx.opc.constants import RELATIONSHIP_TYPE
-    from docx.oxml.ns import qn
-
-    if path.suffix.lower() != ".docx":
-        raise FormatError(f"{path}: a template is a Word document; save it as .docx and give that")
-    if not path.is_file():
-        raise FormatError(f"{path}: no such file (the template of the annex)")
-    if made.exists() and path.samefile(made):
-        raise FormatError(f"{path}: the annex itself, which would grow each time; copy it and give the copy")
-    with reading(path, "a Word document"):
-        with zipfile.ZipFile(path) as packed:
-            size = sum(part.file_size for part in packed.infolist())
-        if size > _UNPACKED:
-            raise FormatError(
-                f"{path}: {size >> 20} MiB when unpacked, a template may have {_UNPACKED >> 20}; "
-                "make its pictures smaller"
-            )
-        book = Document(str(path))
-        # a paper names the file that it was once made from, which nobody else has and Word would look for
-        for named in book.settings.element.findall(qn("w:attachedTemplate")):
-            named.getparent().remove(named)
-            book.part.part_related_by(RELATIONSHIP_TYPE.SETTINGS).drop_rel(named.get(qn("r:id")))
-        links = book.part.package.iter_rels()
-        away = [k.target_ref for k in links if k.is_external and k.reltype != RELATIONSHIP_TYPE.HYPERLINK]
-    if away:
-        raise FormatError(
-            f"{path}: fetches {away[0]} when it is opened, and so would the annex; "
-            "embed it in the template, or remove it"
-        )
-    return book
-
-
-def _counts_itself(style: Any) -> bool:
-    """Tell whether a style, or one that it is based on, numbers its paragraphs."""
-    from docx.oxml.ns import qn
-
-    while style is not None:
-        properties = style.element.pPr
-        if properties is not None and properties.find(qn("w:numPr")) is not None:
-            return True
-        style = style.base_style
-    return False
-
-
-def _lacking(book: Any) -> tuple[str, ...]:
-    """Copy styles that a document lacks from an empty one; return the names of those that are to be set up."""
-    from copy import deepcopy
-
-    from docx import Document
-
-    there, plain = {s.name for s in book.styles}, Document().styles
-    lacking = [n for n in (*_USED, "Table Grid") if n not in there]
-    taken = {s.style_id for s in book.styles}
-    for name in lacking:
-        if name != _CELL:
-            if plain[name].style_id in taken:
-                raise FormatError(
-                    f"the template has no style {name!r}, and another whose id is {plain[name].style_id!r}; "
-                    f"rename that one, or add {name!r}"
-                )
-            book.styles.element.append(deepcopy(plain[name].element))
-    return tuple(n for n in lacking if n != "Table Grid")
-
-
 def _styles(book: Any, language: Language, names: Sequence[str]) -> None:
     """Name fonts of both scripts in styles, and where the text's own is among them the language of the text."""
     from docx.enum.style import WD_STYLE_TYPE
     from docx.oxml.ns import qn
     from docx.shared import Pt, RGBColor
 
-    if _CELL in names:
+    if _CELL in names:  # which no document has by itself
         cell = book.styles.add_style(_CELL, WD_STYLE_TYPE.PARAGRAPH)
         cell.base_style = book.styles["Normal"]
     body, heads = _FONTS[language]

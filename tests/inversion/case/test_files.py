@@ -285,7 +285,7 @@ def test_methods_come_from_one_table():
     from pathlib import Path
 
     from inversion.case.methods import METHODS
-    from inversion.case.solving.apart import SOLVERS
+    from inversion.case.solving.by_method import SOLVERS
 
     own = {name for name, method in METHODS.items() if not method.normal}
     assert set(SOLVERS) == own

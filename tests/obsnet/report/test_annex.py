@@ -268,7 +268,7 @@ def test_a_template_that_fetches_swells_or_is_the_annex(tmp_path, monkeypatch):
     own.save(str(paper))
     with pytest.raises(FormatError, match=r"paper.docx: fetches https://example.org/a.png when it is opened"):
         write_document(annex, *what, paper)
-    monkeypatch.setattr("obsnet.report.annex.document._UNPACKED", 1000)
+    monkeypatch.setattr("obsnet.report.annex.template._UNPACKED", 1000)
     with pytest.raises(FormatError, match="MiB when unpacked"):
         write_document(annex, *what, paper)
 

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from inversion.case.assemble import Assembled
 from inversion.case.options import InvertOptions
 from inversion.case.run import run_invert
-from inversion.case.solving.apart import SOLVERS
+from inversion.case.solving.by_method import SOLVERS
 from inversion.case.solving.members import open_steps
 from inversion.operators.covariance import DenseCovariance
 from inversion.problem.posterior import Posterior

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from obsnet.crosscheck.rules.published import is_national, requirement, self_check
-from obsnet.crosscheck.rules.statistics import chi_square, common_error, plain_statistics
+from obsnet.crosscheck.rules.statistics import chi_square, common_error, negative_variance, plain_statistics
 from obsnet.crosscheck.rules.verdict import judge
 from obsnet.crosscheck.verdicts.table import Choices, check, compare, read_totals
 from obsnet.regions import PROVINCES
@@ -23,6 +23,15 @@ def plain(t, var, i, s, kernel=0.9, prior=900.0, shared=0.0):
         ONE, np.array([t]), np.array([var]), kernel * ONE, prior * ONE, np.array([i]), np.array([s]), shared
     )
     return [float(v[0]) for v in (found.z, found.e_n, found.log_ratio, found.log_ratio_sd)]
+
+
+@pytest.mark.parametrize("small", [0.0, 1e-14])
+def test_what_does_not_vary_varies_with_nothing(small):
+    """(1, b) has the variance 1 + 2 b c + b^2 small, which is negative for b = -1 / c."""
+    matrix = np.array([[1.0, 1e-4], [1e-4, small]])
+    assert "a variance of zero with a covariance of 0.0001" in negative_variance(matrix, 1e-6)
+    true = np.sqrt(small) * np.array([[0.0, 1.0], [1.0, 0.0]]) + np.diag([1.0, small])
+    assert negative_variance(true, 1e-6) == ""
 
 
 def test_z_and_en():

@@ -1,4 +1,4 @@
-"""Methods with a table of their own, by name: each makes a posterior of a case that has been put together."""
+"""Solvers by method, of methods with a table of their own: each makes a posterior of a case that is put together."""
 
 from __future__ import annotations
 
