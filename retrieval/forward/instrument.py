@@ -157,7 +157,7 @@ def look(shape: LineShape, grid: Floats, spectra: Floats, centre: npt.ArrayLike)
     return _look(shape.step, shape.value, shape.slope, grid[0], step, np.ascontiguousarray(spectra), c)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, fastmath={"reassoc", "nsz", "contract"})  # sums in any order, side by side
 def _look(
     knot: float,
     value: Floats,

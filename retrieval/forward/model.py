@@ -24,12 +24,12 @@ from obsnet.typing import Floats, Ints
 from retrieval.forward.atmosphere import Layers, slant_factors
 from retrieval.forward.instrument import LineShape, look
 from retrieval.forward.sun import SolarLines, solar_transmittance
-from retrieval.forward.tables import CrossSections
+from retrieval.forward.tables import CrossSections, Nodes
 
 __all__ = ["ClearSky", "SpectralBand", "changed"]
 
-Changes = list[tuple[Floats, Floats]]
-"""Weights (paths, layers) and spectra (layers, points), whose products are to be added."""
+Changes = list[tuple[Floats, Nodes]]
+"""Weights (paths, nodes) and the nodes of a table, whose sums are to be added."""
 
 
 @dataclass(frozen=True)
@@ -303,29 +303,30 @@ class ClearSky:
         for table in band.tables:
             gas = table.molecule
             fraction = self.gases[gas]
-            value, by_log_p, by_heat = table.at(air.pressure * stretch, air.temperature + warmer, fraction)
+            nodes = table.nodes(air.pressure * stretch, air.temperature + warmer, fraction)
             amount = path * (air.dry_air * stretch * fraction)
             if gas == self.profile:
                 names = [f"{gas}_layer_{i}" for i in range(len(fraction))]
                 scale = x[[place[n] for n in names]]
-                changes |= {n: [(amount[:, [i]], value[[i]])] for i, n in enumerate(names)}
+                changes |= {n: [(amount[:, [i]] * nodes.value[[i]], nodes)] for i, n in enumerate(names)}
             else:
                 scale = np.full(len(fraction), x[place[f"{gas}_scale"]])
-                changes[f"{gas}_scale"] = [(amount, value)]
+                changes[f"{gas}_scale"] = [(amount @ nodes.value, nodes)]
             amount = amount * scale
-            depth += amount @ value
+            depth += nodes.sums(amount @ nodes.value)
             if self.surface_pressure:
                 by_p = amount / x[place["surface_pressure"]]
-                changes.setdefault("surface_pressure", []).append((by_p, value + by_log_p))
+                weight = by_p @ (nodes.value + nodes.by_log_pressure)
+                changes.setdefault("surface_pressure", []).append((weight, nodes))
             if self.temperature:
-                changes.setdefault("temperature_offset", []).append((amount, by_heat))
+                changes.setdefault("temperature_offset", []).append((amount @ nodes.by_temperature, nodes))
         return depth, changes
 
 
 def changed(parts: Changes, by: Floats) -> Floats:
     """Return how a spectrum changes (points,), `by` (paths, points) what it does with the depth of each path."""
     total = np.zeros(by.shape[1])
-    for weight, spectra in parts:
-        for share, along in zip(weight @ spectra, by, strict=True):
+    for weight, nodes in parts:
+        for share, along in zip(nodes.sums(weight), by, strict=True):
             total += share * along
     return total

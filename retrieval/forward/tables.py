@@ -20,15 +20,44 @@ from obsnet.atomic import atomic_path
 from obsnet.errors import FormatError, RangeError, SchemaError
 from obsnet.reading import door, refuse_claims
 from obsnet.seal import check_file, seal_file
-from obsnet.typing import Floats, Singles
+from obsnet.typing import Floats, Ints, Singles
 from retrieval.forward.absorption import cross_section
 from retrieval.forward.hitran import LineList
 from retrieval.forward.mixing import LineMixing
 
-__all__ = ["CrossSections", "build_table", "open_table", "save_table"]
+__all__ = ["CrossSections", "Nodes", "build_table", "open_table", "save_table"]
 
 UNIT = 1e-24  # cm2: float32 would lose the weakest as they are
 FORMAT = "obsnet cross sections 1"
+BLOCK = 2048  # points whose sums stay in the cache nearest to the processor
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """What a table's cross sections at some layers are weighted sums of.
+
+    Interpolation is linear in the table's entries, and neighbouring layers share them: sums over layers are made of
+    their weights first, which are few, and of the spectra once.
+
+    Parameters
+    ----------
+    spectra : ndarray of float32, shape (entries, points)
+        All of the table, 1e-24 cm2.
+    entry : ndarray of int, shape (nodes,)
+        Those that any layer needs, increasing.
+    value, by_log_pressure, by_temperature : ndarray, shape (layers, nodes)
+        Weights; cm2 by the unit of `spectra`, that per unit of ln p and per K.
+    """
+
+    spectra: Singles
+    entry: Ints
+    value: Floats
+    by_log_pressure: Floats
+    by_temperature: Floats
+
+    def sums(self, weight: Floats) -> Floats:
+        """Return weighted sums (k, points) of the nodes' spectra, by weights (k, nodes)."""
+        return _sums(self.spectra, self.entry, np.ascontiguousarray(weight))
 
 
 @dataclass(frozen=True)
@@ -92,6 +121,22 @@ class CrossSections:
         RangeError
             Layers outside the table.
         """
+        nodes = self.nodes(pressure, temperature, fraction)
+        value, by_p, by_t = (
+            nodes.sums(w) for w in (nodes.value, nodes.by_log_pressure, nodes.by_temperature)
+        )
+        return value, by_p, by_t
+
+    def nodes(
+        self, pressure: npt.ArrayLike, temperature: npt.ArrayLike, fraction: npt.ArrayLike = 0.0
+    ) -> Nodes:
+        """Return the entries that `at` interpolates between, and the weights with which it does.
+
+        Raises
+        ------
+        RangeError
+            Layers outside the table.
+        """
         p, t, x = np.broadcast_arrays(
             *(np.atleast_1d(np.asarray(v, float)) for v in (pressure, temperature, fraction))
         )
@@ -105,83 +150,68 @@ class CrossSections:
                     f"{name} of the layers spans {values.min():g} to {values.max():g} {unit}, the table of "
                     f"{self.molecule} {axis[0]:g} to {axis[-1]:g}; build a wider one"
                 )
-        return _interpolate(
-            self.values,
-            _place(np.log(p), self.log_pressure),
-            _place(t, self.temperature),
-            _share(x, self.fraction),
-            1.0 / (self.log_pressure[1] - self.log_pressure[0]),
-            1.0 / (self.temperature[1] - self.temperature[0]),
-        )
+        of_p, slope_p = _cubic(np.log(p), self.log_pressure)
+        of_t, slope_t = _cubic(t, self.temperature)
+        of_x = _linear(x, self.fraction)
+
+        def outer(a: Floats, b: Floats) -> Floats:
+            each = a[:, :, None, None] * b[:, None, :, None] * of_x[:, None, None, :]
+            return np.asarray(UNIT * each.reshape(len(p), -1))
+
+        weights = outer(of_p, of_t), outer(slope_p, of_t), outer(of_p, slope_t)
+        entry = np.flatnonzero(sum((w != 0.0).any(axis=0) for w in weights))
+        spectra = self.values.reshape(-1, self.values.shape[-1])
+        return Nodes(spectra, entry, *(w[:, entry] for w in weights))
 
 
-def _place(values: Floats, axis: Floats) -> Floats:
-    """Return where values lie on an axis of equal steps, in steps."""
-    return np.asarray(np.clip((values - axis[0]) / (axis[1] - axis[0]), 0.0, len(axis) - 1.0))
+def _cubic(values: Floats, axis: Floats) -> tuple[Floats, Floats]:
+    """Return weights (values, nodes) of cubic interpolation on an axis of equal steps, and their derivatives."""
+    step = axis[1] - axis[0]
+    at = np.clip((values - axis[0]) / step, 0.0, len(axis) - 1.0)
+    first = np.clip(at.astype(np.int64), 1, len(axis) - 3)
+    t = at - first
+    four = (
+        -t * (t - 1) * (t - 2) / 6,
+        (t + 1) * (t - 1) * (t - 2) / 2,
+        -(t + 1) * t * (t - 2) / 2,
+        (t + 1) * t * (t - 1) / 6,
+    )
+    slopes = (
+        -(3 * t * t - 6 * t + 2) / 6,
+        (3 * t * t - 4 * t - 1) / 2,
+        -(3 * t * t - 2 * t - 2) / 2,
+        (3 * t * t - 1) / 6,
+    )
+    weight, slope = np.zeros((2, len(values), len(axis)))
+    row = np.arange(len(values))
+    for k in range(4):
+        weight[row, first - 1 + k] = four[k]
+        slope[row, first - 1 + k] = slopes[k] / step
+    return weight, slope
 
 
-def _share(values: Floats, axis: Floats) -> Floats:
+def _linear(values: Floats, axis: Floats) -> Floats:
+    """Return weights (values, nodes) of one or two nodes."""
     if len(axis) == 1:
-        return np.zeros(values.shape)
-    return np.asarray(np.clip((values - axis[0]) / (axis[1] - axis[0]), 0.0, 1.0))
+        return np.ones((len(values), 1))
+    share = np.clip((values - axis[0]) / (axis[1] - axis[0]), 0.0, 1.0)
+    return np.stack([1.0 - share, share], axis=1)
 
 
 @numba.njit(cache=True)
-def _cubic(t: float) -> tuple[Floats, Floats]:
-    """Return the weights of four nodes at -1, 0, 1, 2 and their derivatives."""
-    w = np.array(
-        [
-            -t * (t - 1.0) * (t - 2.0) / 6.0,
-            (t + 1.0) * (t - 1.0) * (t - 2.0) / 2.0,
-            -(t + 1.0) * t * (t - 2.0) / 2.0,
-            (t + 1.0) * t * (t - 1.0) / 6.0,
-        ]
-    )
-    d = np.array(
-        [
-            -(3.0 * t * t - 6.0 * t + 2.0) / 6.0,
-            (3.0 * t * t - 4.0 * t - 1.0) / 2.0,
-            -(3.0 * t * t - 2.0 * t - 2.0) / 2.0,
-            (3.0 * t * t - 1.0) / 6.0,
-        ]
-    )
-    return w, d
-
-
-@numba.njit(cache=True)
-def _interpolate(
-    values: Singles, at_p: Floats, at_t: Floats, share: Floats, per_p: float, per_t: float
-) -> tuple[Floats, Floats, Floats]:
-    layers, points = len(at_p), values.shape[3]
-    value, by_p, by_t = (
-        np.zeros((layers, points)),
-        np.zeros((layers, points)),
-        np.zeros((layers, points)),
-    )
-    for layer in range(layers):
-        i = min(max(int(at_p[layer]), 1), values.shape[0] - 3)
-        j = min(max(int(at_t[layer]), 1), values.shape[1] - 3)
-        wp, dp = _cubic(at_p[layer] - i)
-        wt, dt = _cubic(at_t[layer] - j)
-        for f in range(values.shape[2]):
-            weight = share[layer] if f else 1.0 - share[layer]
-            if weight == 0.0:
-                continue
-            for a in range(4):
-                c0, c1, c2, c3 = (
-                    values[i - 1 + a, j - 1, f],
-                    values[i - 1 + a, j, f],
-                    values[i - 1 + a, j + 1, f],
-                    values[i - 1 + a, j + 2, f],
-                )
-                w, u, v = weight * wp[a] * UNIT, weight * dp[a] * UNIT * per_p, weight * wp[a] * UNIT * per_t
-                for k in range(points):
-                    s = wt[0] * c0[k] + wt[1] * c1[k] + wt[2] * c2[k] + wt[3] * c3[k]
-                    d = dt[0] * c0[k] + dt[1] * c1[k] + dt[2] * c2[k] + dt[3] * c3[k]
-                    value[layer, k] += w * s
-                    by_p[layer, k] += u * s
-                    by_t[layer, k] += v * d
-    return value, by_p, by_t
+def _sums(spectra: Singles, entry: Ints, weight: Floats) -> Floats:
+    points = spectra.shape[1]
+    out = np.zeros((len(weight), points))
+    for first in range(0, points, BLOCK):
+        last = min(first + BLOCK, points)
+        for n in range(len(entry)):
+            row = spectra[entry[n], first:last]
+            for k in range(len(weight)):
+                w, total = weight[k, n], out[k, first:last]
+                if w != 0.0:
+                    for i in range(len(row)):
+                        total[i] += w * row[i]
+    return out
 
 
 def build_table(
