@@ -26,6 +26,7 @@ DEVIATIONS: dict[str, float] = {
     "temperature_offset": 5.0,
     "continuum": 2.0,
     "shift": 1e-5,
+    "stretch": 1e-3,
     "offset": 0.05,
     "fluorescence": 0.05,
     "scattering_height": 0.2,

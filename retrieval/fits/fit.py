@@ -150,6 +150,7 @@ def _band(plan: FitPlan, window: FitWindow, spectrum: Spectrum, sounding: Soundi
         line_shape(options, window.name, spectrum, sounding),
         open_tables(tuple(path for _, path in window.tables)),
         continuum=options.fit.continuum,
+        stretch=window.name in options.fit.stretch,
         offset=window.name in options.fit.offset,
         fluorescence=window.name in options.fit.fluorescence,
         solar=None if options.solar is None else solar_lines(options.solar),
@@ -248,7 +249,9 @@ def starting_shift(model: ClearSky, spectrum: Spectrum, search: float, continuum
     shifts = np.linspace(-search, search, 2 * count + 1)
     low, high = nu[0] * (1.0 - search) - channel, nu[-1] * (1.0 + search) + channel
     dense = np.linspace(low, high, SAMPLES * int(np.ceil((high - low) / channel)) + 1)
-    bare = dataclasses.replace(band, channel=dense, continuum=0, offset=False, fluorescence=False)
+    bare = dataclasses.replace(
+        band, channel=dense, continuum=0, stretch=False, offset=False, fluorescence=False
+    )
     probe = dataclasses.replace(model, bands=(bare,))
     light, _ = probe(probe.first_guess)
     middle, half = 0.5 * (nu[0] + nu[-1]), 0.5 * np.ptp(nu)

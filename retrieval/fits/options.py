@@ -30,6 +30,9 @@ class FitSettings(Options):
     temperature: bool = Field(True, description="fit an offset of the temperature, the same at all heights")
     profile: str | None = Field(None, description="gas whose layers are scaled one by one")
     continuum: int = Field(3, ge=0, le=8, description="degree of the polynomial of each window's continuum")
+    stretch: list[str] = Field(
+        [], description="windows whose wavenumbers are stretched about the middle, beside their shift"
+    )
     offset: list[str] = Field([], description="windows with a zero offset to fit")
     fluorescence: list[str] = Field([], description="windows with fluorescence of the ground to fit")
     layer: bool = Field(
@@ -161,12 +164,9 @@ class RetrieveTable(InLanguage):
                     raise ValueError(
                         f"{what}: {name} goes from {low:g} to {high:g} cm-1; write NAME=LOW,HIGH"
                     )
-        for what, names in (("fit.offset", self.fit.offset), ("fit.fluorescence", self.fit.fluorescence)):
+        named = {f"fit.{what}": getattr(self.fit, what) for what in ("stretch", "offset", "fluorescence")}
+        for what, names in {**named, "shapes": self.shapes, "irradiance": self.irradiance}.items():
             for name in names:
-                if name not in self.windows:
-                    raise ValueError(f"{what}: no window {name!r}; there is {', '.join(self.windows)}")
-        for what, given in (("shapes", list(self.shapes)), ("irradiance", list(self.irradiance))):
-            for name in given:
                 if name not in self.windows:
                     raise ValueError(f"{what}: no window {name!r}; there is {', '.join(self.windows)}")
         spans = sorted((low, high, name) for name, (low, high) in self.windows.items())

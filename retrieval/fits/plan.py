@@ -255,7 +255,8 @@ def _assumptions(options: RetrieveTable, first: Sounding, lines: dict[str, LineL
         said[f"line_shape_{name}"] = _shape_words(
             o, name, first.covering(low, high).between(low, high), first
         )
-    said["wavenumbers"] = "shifted in one piece; the instrument's own motion is in the shift"
+    stretched = f", stretched about the middle of {', '.join(o.fit.stretch)}" if o.fit.stretch else ""
+    said["wavenumbers"] = f"shifted in one piece{stretched}; the instrument's own motion is in the shift"
     return said
 
 

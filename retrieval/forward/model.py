@@ -3,9 +3,9 @@ r"""Sunlight through a sky without scattering, direct or by way of the ground: s
 With ``tau(nu) = sum_l m_l sum_g s_g N_gl sigma_g(nu; p_l, T_l)``, m the light's path through layer l by its thickness,
 N the column of gas g and s its scale, the radiance of one band is
 
-``I = C(nu) [S exp(-tau)] * f (nu (1 + shift)) + z + F [exp(-tau_up)] * f``
+``I = C(nu) [S exp(-tau)] * f (nu (1 + shift) + (nu - nu_m) stretch) + z + F [exp(-tau_up)] * f``
 
-C the continuum (a polynomial: for reflected light albedo times mu_0 F_0 / pi), S the Sun's own lines, f the line
+nu_m the middle of the window, C the continuum (a polynomial: for reflected light albedo times mu_0 F_0 / pi), S the Sun's own lines, f the line
 shape, z an offset, F fluorescence at the ground. What is **not** in it: scattering by air, aerosol and clouds, which
 changes the light path; speed dependence and collision-induced absorption; polarisation. Line mixing is where the
 tables have it.
@@ -48,8 +48,9 @@ class SpectralBand:
         One a gas, all on one wavenumber grid, which reaches beyond the channels by the line shape.
     continuum : int
         Degree of the polynomial of the continuum, in the distance from the middle by half the width of the window.
-    shift, offset, fluorescence : bool
-        Whether these are fitted.
+    shift, stretch, offset, fluorescence : bool
+        Whether these are fitted: a shift of the wavenumbers relative to themselves, one relative to their distance
+        from the middle of the window, light that is added to the channels or at the ground.
     solar : SolarLines, optional
         Lines of the Sun.
     doppler : float
@@ -62,6 +63,7 @@ class SpectralBand:
     tables: tuple[CrossSections, ...]
     continuum: int = 2
     shift: bool = True
+    stretch: bool = False
     offset: bool = False
     fluorescence: bool = False
     solar: SolarLines | None = None
@@ -83,17 +85,27 @@ class SpectralBand:
         """Wavenumbers of the tables, cm-1."""
         return self.tables[0].wavenumber
 
+    @property
+    def middle(self) -> float:
+        """Middle of the window, cm-1."""
+        return float(0.5 * (self.channel[0] + self.channel[-1]))
+
+    @property
+    def moves(self) -> dict[str, Floats]:
+        """How far (cm-1) the fitted elements of the wavenumber scale move each channel, by one unit of theirs."""
+        distance = {"shift": self.channel, "stretch": self.channel - self.middle}
+        return {f"{name}_{self.name}": d for name, d in distance.items() if getattr(self, name)}
+
     def powers(self, wavenumber: Floats) -> Floats:
         """Return the powers (points, degree + 1) that the continuum is a polynomial of."""
-        middle, half = 0.5 * (self.channel[0] + self.channel[-1]), 0.5 * np.ptp(self.channel)
-        distance = (wavenumber - middle) / max(half, 1e-30)
+        distance = (wavenumber - self.middle) / max(0.5 * np.ptp(self.channel), 1e-30)
         return np.asarray(distance[:, None] ** np.arange(self.continuum + 1))
 
     @property
     def elements(self) -> list[str]:
         """Names of the band's own state elements."""
         names = [f"continuum_{k}" for k in range(self.continuum + 1)]
-        names += [n for n in ("shift", "offset", "fluorescence") if getattr(self, n)]
+        names += [n for n in ("shift", "stretch", "offset", "fluorescence") if getattr(self, n)]
         return [f"{n}_{self.name}" for n in names]
 
 
@@ -254,8 +266,8 @@ class ClearSky:
         jacobian[:, coefficients] = powers * seen[0][:, None]
         for name, change in zip(spectra, seen[1:], strict=True):
             jacobian[:, place[name]] = continuum * change
-        if band.shift:
-            jacobian[:, place[f"shift_{band.name}"]] = continuum * slope * band.channel
+        for name, distance in band.moves.items():
+            jacobian[:, place[name]] = continuum * slope * distance
         if band.offset:
             y = y + x[place[f"offset_{band.name}"]]
             jacobian[:, place[f"offset_{band.name}"]] = 1.0
@@ -265,7 +277,7 @@ class ClearSky:
 
     @staticmethod
     def _centre(band: SpectralBand, x: Floats, place: dict[str, int]) -> Floats:
-        return band.channel * (1.0 + (x[place[f"shift_{band.name}"]] if band.shift else 0.0))
+        return band.channel + sum(x[place[name]] * distance for name, distance in band.moves.items())
 
     def _add_fluorescence(
         self, number: int, band: SpectralBand, x: Floats, place: dict[str, int], y: Floats, jacobian: Floats
@@ -281,8 +293,8 @@ class ClearSky:
         jacobian[:, at] = seen[0]
         for name, change in zip(spectra, seen[1:], strict=True):
             jacobian[:, place[name]] += x[at] * change
-        if band.shift:
-            jacobian[:, place[f"shift_{band.name}"]] += x[at] * slope * band.channel
+        for name, distance in band.moves.items():
+            jacobian[:, place[name]] += x[at] * slope * distance
 
     def _depths(
         self, band: SpectralBand, x: Floats, place: dict[str, int], path: Floats

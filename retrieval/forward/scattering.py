@@ -208,8 +208,8 @@ class ScatteringSky(ClearSky):
         jacobian = np.zeros((m, n))
         for name, change in zip(spectra, seen[1:], strict=True):
             jacobian[:, place[name]] = change
-        if band.shift:
-            jacobian[:, place[f"shift_{band.name}"]] = slope * band.channel
+        for name, distance in band.moves.items():
+            jacobian[:, place[name]] = slope * distance
         y = seen[0]
         if band.offset:
             y = y + x[place[f"offset_{band.name}"]]

@@ -71,6 +71,7 @@ def model(view=30.0, **choice):
         (table("CO2", (6225.2, 6226.1, 6227.4), 2e-23), table("H2O", (6225.7, 6227.0), 2e-24)),
         continuum=2,
         shift=True,
+        stretch=True,
         offset=True,
         fluorescence=view is not None,
         solar=SolarLines(np.array([6226.5]), np.array([0.3]), np.array([0.03]), np.array([0.05])),
@@ -96,12 +97,14 @@ def state_of(clear, rng):
             x[i] += 0.05 * rng.normal()
         elif name.startswith("shift"):
             x[i] = 5e-7
+        elif name.startswith("stretch"):
+            x[i] = 5e-4
         else:
             x[i] = 0.02
     return x
 
 
-STEPS = {"surface_pressure": 0.02, "temperature_offset": 0.005, "shift": 1e-9}
+STEPS = {"surface_pressure": 0.02, "temperature_offset": 0.005, "shift": 1e-9, "stretch": 1e-6}
 
 
 def assert_derivatives(sky, x):
