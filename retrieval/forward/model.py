@@ -7,8 +7,8 @@ N the column of gas g and s its scale, the radiance of one band is
 
 nu_m the middle of the window, C the continuum (a polynomial: for reflected light albedo times mu_0 F_0 / pi), S the
 Sun's own lines, f the line shape, z an offset, F fluorescence at the ground. What is **not** in it: scattering by air,
-aerosol and clouds, which changes the light path; speed dependence and collision-induced absorption; polarisation. Line mixing is where the
-tables have it.
+aerosol and clouds, which changes the light path; speed dependence and collision-induced absorption; polarisation. Line
+mixing is where the tables have it.
 """
 
 from __future__ import annotations
