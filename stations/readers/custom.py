@@ -118,7 +118,9 @@ def read(source: Source, species: str | None = None) -> list[Rows]:
     layout = validate(TableLayout, read_toml(config), str(config))
     notes = Notes()
     table = text_table(source, layout.file, notes)
-    ask_about_series(table, _used(layout), layout.site.intake_height_m, source.where, notes)
+    used = _used(layout)
+    unused = ((n, table.iloc[:, k].dropna()) for k, n in enumerate(table.columns) if n not in used)
+    ask_about_series(unused, layout.site.intake_height_m, source.where, notes)
     stamp = utc_times(_joined(table, layout, source), layout.time, source.where, notes)
     series = {s.species: s for s in layout.series}
     if len(series) != len(layout.series):

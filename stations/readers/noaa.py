@@ -19,6 +19,7 @@ from obsnet.errors import ConfigError, FormatError, nearest
 from stations.readers.choice import choose
 from stations.readers.flags import noaa_quality
 from stations.readers.netcdf import named_part
+from stations.readers.own_series import ask_about_series
 from stations.readers.table import read_table, require
 from stations.readers.text import (
     attributes,
@@ -65,7 +66,9 @@ _OLD = {
 # Of files that others made in this layout.
 _HEIGHTS = dict.fromkeys(("sampling_height", "inlet_height", "inlet"), "intake_height")
 # Columns whose comment says what part of its interval a stamp names.
-_STAMPS = ("time", "datetime", "time_decimal", "year")
+_STAMPS = ("time", "datetime", "time_decimal", "time_components", "year")
+_NUMBERS = (*_TIME, "value", "value_unc", "value_std_dev", "nvalue")
+_NUMBERS += ("latitude", "longitude", "altitude", "elevation", "intake_height")
 _FILL = -999.999  # where the header declares none
 _LENGTHS = {"hourly": np.timedelta64(1, "h"), "daily": np.timedelta64(1, "D"), "monthly": "month"}
 
@@ -93,7 +96,11 @@ def read(source: Source, species: str | None = None) -> list[Rows]:
     require(names, ("site_code", *_TIME[:3], "value"), source.where)
     attrs = attributes(header)
     check_header_count(attrs, len(header) + 1, notes)
-    table = read_table(rows, names, strings=_STRINGS, path=source.where, notes=notes, skip=_SKIPPED)
+    known = {*_STRINGS, *_NUMBERS, *_SKIPPED}
+    added = [n for n in names if n not in known and not n.startswith("analysis_")]
+    strings = (*_STRINGS, *added)
+    table = read_table(rows, names, strings=strings, path=source.where, notes=notes, skip=_SKIPPED)
+    ask_about_series(((n, table[n]) for n in added), source.options.get("intake"), source.where, notes)
     for name in [n for n, v in table.items() if v.dtype.kind == "f"]:
         table[name] = without_fill(table[name], number(attrs.get(f"{name}:_FillValue"), _FILL))
     parts = _parts(source, attrs, table)

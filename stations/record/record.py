@@ -171,7 +171,9 @@ def build(
     if source is not None:
         attrs = {"path": source.where, "dataset": source.name, **attrs}
     path, species = attrs.get("path", ""), species_name(species)
-    attrs, scale = _complete(attrs, scale, {} if source is None else source.options)
+    options = {} if source is None else source.options
+    attrs, scale = _complete(attrs, scale, options)
+    _stamp(options.get("stamp"), when, path, notes)
     factor, unit_name, unit_cf = _unit(species, unit, path)
     times = {"time_start": when.start, "time_end": when.end, "time": when.middle}
     data = {name: np.asarray(v).astype("datetime64[ns]") for name, v in times.items()}
@@ -312,6 +314,19 @@ def _complete(attrs: Mapping[str, Any], scale: str, options: Mapping[str, Any]) 
             raise ConfigError(f"{attrs.get('path')}: {name} {asked!r} was given, but the file says {value!r}")
         said[name] = value or asked or ""
     return {**attrs, "site": said["site"].upper()}, said["scale"]
+
+
+def _stamp(asked: str | None, when: Span, path: Any, notes: Notes) -> None:
+    """Refuse a part of the interval that the format itself contradicts; say where there is no interval."""
+    if asked in (None, when.named):
+        return
+    if np.array_equal(when.start, when.end, equal_nan=True):
+        notes.warn(when.start.size, f"rows have times without a length: --stamp {asked} moves none")
+        return
+    raise ConfigError(
+        f"{path}: --stamp {asked} was given, but times of this file name the {when.named} of their intervals by its "
+        "format or description: leave --stamp out"
+    )
 
 
 def _unit(species: str, unit: str, path: Any) -> tuple[float, str, str]:
