@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["File", "attribute_number", "named_part", "opened", "stamp_parts"]
 
+_PERCENT = re.compile(r"%|per ?cent", re.IGNORECASE)
 _THREE_CENTURIES = 1e10  # seconds
 # "left" and "right" of labels and edges, not of values that were left blank
 _LABEL = r"\b{0}\W+(?:label\w*|edge|bound\w*|border|closed|hand|side)\b|\blabel\w*\W+(?:\w+\W+)?{0}\b"
@@ -109,8 +110,16 @@ class File:
     def numbers_in(self, name: str, unit: str) -> np.ndarray:
         """Return numbers in a unit, where the variable names one of the same kind; as they are where it names none."""
         values, own = self.numbers(name), self.of(name, "units")
-        both = bool(own) and is_mole_fraction(own) and is_mole_fraction(unit)
-        return np.asarray(convert(values, own, unit), dtype=np.float64) if both else values
+        if not own:
+            return values
+        if _PERCENT.fullmatch(own) and is_mole_fraction(unit):
+            raise FormatError(
+                f"{self.path}: {name} is in {own!r}, of the value or of what nobody says; give it in {unit}"
+            )
+        try:
+            return np.asarray(convert(values, own, unit), dtype=np.float64)
+        except UnitError:  # of another kind, or none: "masl"
+            return values
 
     def times(self, name: str) -> np.ndarray:
         """Return ``datetime64[us]`` of a variable in units of ``<unit> since <epoch>``, as people write them.

@@ -31,6 +31,7 @@ from stations.readers.text import (
     split_header,
     without_fill,
 )
+from stations.record.checks import warn_of_heights
 from stations.record.record import Notes, build, intervals
 from stations.record.source import Source
 
@@ -70,6 +71,7 @@ _STAMPS = ("time", "datetime", "time_decimal", "time_components", "year")
 _NUMBERS = (*_TIME, "value", "value_unc", "value_std_dev", "nvalue")
 _NUMBERS += ("latitude", "longitude", "altitude", "elevation", "intake_height")
 _FILL = -999.999  # where the header declares none
+_LOCAL = re.compile(r"\blocal\b|\bLST\b|\bLT\b")
 _LENGTHS = {"hourly": np.timedelta64(1, "h"), "daily": np.timedelta64(1, "D"), "monthly": "month"}
 
 
@@ -161,8 +163,15 @@ def _record(
     _compare_times(stamp, table, notes)
     check_span(stamp, attrs.get("dataset_start_date", ""), attrs.get("dataset_stop_date", ""), notes)
     product = _product(source, attrs, table)
-    about = (attrs.get(f"{name}:comment", "") for name in _STAMPS)
+    about = [attrs.get(f"{name}:comment", "") for name in _STAMPS]
+    if local := next((t for t in about if _LOCAL.search(t) and "UTC)" not in t and "are UTC" not in t), None):
+        raise FormatError(
+            f"{source.where}: its times are local by its header ({local!r}), the format's are UTC: bring "
+            "them to UTC, or read it as a table of your own with time.zone"
+        )
     interval = named_part(source, "start", *about) if product in _LENGTHS else "instant"
+    heights = [table.get(n, np.full(rows, np.nan)) for n in ("altitude", "elevation", "intake_height")]
+    warn_of_heights(*heights, notes)
     flags = table.get("qcflag", np.full(rows, "..."))
     columns: dict[str, Any] = {
         "value": table["value"],

@@ -24,10 +24,13 @@ __all__ = [
     "overlapping",
     "repeated",
     "time_order",
+    "warn_of_heights",
+    "warn_of_times",
     "warn_of_travel",
     "without_fills",
 ]
 
+_HEIGHT_M = 1.0  # heights are rounded to metres
 _STATION_KM = 30.0  # no station is wider
 _HUGE = 1e30  # netCDF's own fills are near 1e37
 # Below this a coordinate can only be a fill; other numbers are judged by `_is_fill`.
@@ -178,6 +181,43 @@ def warn_of_travel(latitude: np.ndarray, longitude: np.ndarray, notes: Notes) ->
             f"rows have positions up to {far:.0f} km from their median: a moving platform, or several sites"
         )
         notes.warn(int(known.sum()), text)
+
+
+def warn_of_heights(
+    altitude: np.ndarray, elevation: np.ndarray, intake: np.ndarray, notes: Notes, name: str = "intake_height"
+) -> None:
+    """Say so where an intake's height is not that of the altitude over the ground: metres above the sea, or kilometres.
+
+    Parameters
+    ----------
+    altitude, elevation, intake : ndarray, shape (rows,)
+        Of the intake above the sea, of the ground above the sea, of the intake above the ground; metres.
+    """
+    off = np.abs(altitude - elevation - intake) > _HEIGHT_M
+    if off.any():
+        k = int(np.flatnonzero(off)[0])
+        text = f"rows have {name} {intake[k]:g} m, and altitude {altitude[k]:g} m over ground at {elevation[k]:g} m"
+        notes.warn(off.sum(), f"{text}: one of the three is not what it says")
+
+
+def warn_of_times(start: np.ndarray, end: np.ndarray, named: str, notes: Notes) -> None:
+    """Say so of times to come, and of the start or end of intervals whose length nobody says.
+
+    Parameters
+    ----------
+    start, end : ndarray of datetime64, shape (rows,)
+        Interval of each row.
+    named : str
+        What part of it the file's stamps name.
+    """
+    with_time = ~np.isnat(start)
+    to_come = with_time & (start > np.datetime64("now") + np.timedelta64(1, "D"))
+    notes.warn(
+        to_come.sum(), "rows are of a time to come: is the unit of time, or the order of a date, right?"
+    )
+    if named in {"start", "end"} and with_time.any() and (start == end)[with_time].all():
+        text = f"rows are stamped at the {named} of intervals whose length the file does not say: taken as instants"
+        notes.warn(with_time.sum(), text)
 
 
 def time_order(time: np.ndarray, notes: Notes) -> np.ndarray | None:

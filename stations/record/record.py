@@ -52,6 +52,7 @@ from stations.record.checks import (
     overlapping,
     repeated,
     time_order,
+    warn_of_times,
     warn_of_travel,
     without_fills,
 )
@@ -178,6 +179,7 @@ def build(
     times = {"time_start": when.start, "time_end": when.end, "time": when.middle}
     data = {name: np.asarray(v).astype("datetime64[ns]") for name, v in times.items()}
     data |= _columns(columns, len(data["time"]))
+    warn_of_times(data["time_start"], data["time_end"], when.named, notes)
     # An isotope ratio of -99 is a measurement, a mole fraction of -99 is none.
     drop_fills(data, (*(_MEASURED if is_mole_fraction(unit) else _MEASURED[1:]), *_PLACE), notes)
     more = dict(extras or {})
