@@ -297,7 +297,7 @@ def check_span(stamp: np.ndarray, first: str, last: str, notes: Notes) -> None:
         return
     hours = (np.array([good.min(), good.max()]) - said) / np.timedelta64(1, "h")
     shift = round(float(hours[0]) * 2.0) / 2.0
-    if 0.5 <= abs(shift) and np.abs(hours - shift).max() < 0.02:
+    if abs(shift) >= 0.5 and np.abs(hours - shift).max() < 0.02:
         why = "they may be local, not UTC" if abs(shift) <= 14.0 else "is their unit right?"
         notes.warn(len(stamp), f"rows have times {shift:+g} h from the header's start and stop: {why}")
 
