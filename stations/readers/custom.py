@@ -45,6 +45,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,9 @@ if TYPE_CHECKING:
     from stations.record.rows import Rows
 
 __all__ = ["TableLayout", "read"]
+
+
+_WET = re.compile(r"(?<![a-z])wet(?![a-z])|湿", re.IGNORECASE)
 
 
 class _Site(Options):
@@ -163,6 +167,9 @@ def _record(
         raise ConfigError(
             f"time.interval {layout.time.interval!r} is no length of time; write 1h, 30min, 1d or month"
         )
+    if _WET.search(series.value):
+        said = f"values are of the column {series.value!r}, which by its name is of wet air: taken as dry mole fractions"
+        notes.warn(len(table), said)
     columns: dict[str, Any] = {
         name: numbers(table, named, layout.file, source, notes)
         for name, named in (

@@ -24,12 +24,14 @@ __all__ = [
     "overlapping",
     "repeated",
     "time_order",
+    "warn_of_air",
     "warn_of_heights",
     "warn_of_times",
     "warn_of_travel",
     "without_fills",
 ]
 
+_MANY = 24
 _HEIGHT_M = 1.0  # heights are rounded to metres
 _STATION_KM = 30.0  # no station is wider
 _HUGE = 1e30  # netCDF's own fills are near 1e37
@@ -149,6 +151,31 @@ def check_range(
         notes.warn(alike.sum(), text)
     notes.warn(count, f"values of {what} {where}; flagged 'range'")
     quality[outside] |= np.uint32(Quality.RANGE)
+
+
+def warn_of_air(
+    value: np.ndarray, quality: np.ndarray, usual: tuple[float, float], what: str, notes: Notes
+) -> None:
+    """Say so where a record's middle is not that of any column of air: another gas, wet air, a tank, another unit.
+
+    Parameters
+    ----------
+    value, quality : ndarray, shape (rows,)
+        Only usable rows are looked at.
+    usual : tuple of float
+        Lowest and highest value that a column of air may have.
+    what : str
+        ``"CO2 in ppm"``.
+    """
+    used = value[(quality == 0) & np.isfinite(value)]
+    if used.size < _MANY:  # an hour in a city is real
+        return
+    middle = float(np.median(used))
+    if not usual[0] <= middle <= usual[1]:
+        text = (
+            f"values of {what} have a median of {middle:.6g}, and no column of air is outside {usual[0]:g} to"
+        )
+        notes.warn(used.size, f"{text} {usual[1]:g}: are gas and unit what they say?")
 
 
 def flag_positions(latitude: np.ndarray, longitude: np.ndarray, quality: np.ndarray, notes: Notes) -> None:

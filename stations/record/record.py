@@ -52,6 +52,7 @@ from stations.record.checks import (
     overlapping,
     repeated,
     time_order,
+    warn_of_air,
     warn_of_times,
     warn_of_travel,
     without_fills,
@@ -189,7 +190,10 @@ def build(
     for name in _MEASURED:
         data[name] *= factor
     limits = SPECIES[species].valid_range(kind) if species in SPECIES else None
-    _judge(data, limits, f"{species} in {unit_name}", attrs["site"], path, kind, notes)
+    what = f"{species} in {unit_name}"
+    _judge(data, limits, what, attrs["site"], path, kind, notes)
+    if limits is not None and kind == "point":
+        warn_of_air(data["value"], data["quality"], SPECIES[species].valid_range("column"), what, notes)
     scale_name, by_row = _scale(scale, species, more, notes)
     variables: dict[str, tuple[Any, np.ndarray, dict[str, str]]] = {
         name: (("time",), values, {}) for name, values in data.items()

@@ -156,4 +156,6 @@ def test_an_hour_of_unknown_length_is_told(sample_data):
     text = (sample_data / "stations/crds/bsd.picarro.hourly.108m.min.dat").read_text()
     assert read_text(text, "bsd.picarro.hourly.108m.dat").attrs["interval_seconds"] == 3600.0
     (warning,) = [w for w in read_text(text, "bsd.dat").attrs["warnings"] if "length" in w]
-    assert warning.endswith("stamped at the start of intervals whose length the file does not say: taken as instants")
+    assert warning.endswith(
+        "stamped at the start of intervals whose length the file does not say: taken as instants"
+    )

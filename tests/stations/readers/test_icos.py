@@ -194,5 +194,7 @@ def test_a_zone_without_an_offset_is_no_utc():
 
 
 def test_the_column_of_the_species_is_known_by_its_name():
-    text = icos_l2(simple(3, species="co2", flag=["O"] * 3)).replace("co2;Stdev;NbPoints;", "co2;NbPoints;Stdev;")
+    text = icos_l2(simple(3, species="co2", flag=["O"] * 3)).replace(
+        "co2;Stdev;NbPoints;", "co2;NbPoints;Stdev;"
+    )
     assert read_text(text).attrs["species"] == "CO2"

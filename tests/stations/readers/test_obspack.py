@@ -339,4 +339,7 @@ def test_an_epoch_that_the_header_contradicts_is_told(tmp_path):
         nc["time"].units = "seconds since 1990-01-01"
     warnings = read(path).attrs["warnings"]
     assert any("from the header's start and stop: is their unit right?" in w for w in warnings)
-    assert any(w == "3 rows are of a time to come: is the unit of time, or the order of a date, right?" for w in warnings)
+    assert any(
+        w == "3 rows are of a time to come: is the unit of time, or the order of a date, right?"
+        for w in warnings
+    )
