@@ -52,7 +52,8 @@ _NUMBER = re.compile(r"^[+-]?(?:\d+\.?\d*|\.\d+)\s?(?:[eE][+-]?\d+)?(?![\w.])")
 _POWER_OF_TEN = re.compile(r"^10(?:\^|\*\*)?\(?(-\d+)\)?(?![\w.])|^[eE](-\d+)$")
 # By volume is by moles, as for an ideal gas: "ppb(v)", "ppm v", "parts per million by volume". "V" alone is a volt.
 _VOLUME = re.compile(
-    r"^(pp[mbt]|parts[ _-]per[ _-][mbt]r?illion)[ _-]*(?:\(v(?:ol(?:ume)?)?\)|(?:by[ _-])?v(?:ol(?:ume)?)?)\.?(?![a-z])",
+    r"^(pp[mbt]|parts[ _-]per[ _-][mbt]r?illion)[ _-]*"
+    r"(?:\(v(?:ol(?:ume)?)?\)|(?:by[ _-])?v(?:ol(?:ume)?)?)\.?(?![a-z])",
     re.IGNORECASE,
 )
 # All mole fractions here are of dry air; that a spelling says so changes nothing.

@@ -289,10 +289,9 @@ def _plain_columns(fields: Fields) -> tuple[dict[str, Any], np.ndarray]:
     time, start, end = fields.times()
     if chosen.day and (doubt := day_doubt(chosen.day, fields.source.path.name, time)):
         fields.note(f"all rows: {doubt}")
-    to_come = time > np.datetime64("now") + np.timedelta64(1, "D")
-    if to_come.any():
-        fields.note(f"{int(to_come.sum())} rows are of a time to come: is the unit of time right?")
-        quality[to_come] |= Quality.TIME.value
+    to_come = int((time > np.datetime64("now") + np.timedelta64(1, "D")).sum())
+    if to_come:  # as those of a simulated granule may be
+        fields.note(f"{to_come} rows are of a time to come: is the unit of time right?")
     latitude, longitude = (_degrees(fields, role) for role in ("latitude", "longitude"))
     if wrong := swapped(latitude, longitude):
         raise FormatError(f"{fields.where}: {wrong}")

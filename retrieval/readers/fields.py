@@ -409,6 +409,10 @@ class Fields:
             )
         if rule.at_least is not None:
             quality = self._floats(rule.variable, self._load(rule.variable, "quality"))
+            most = float(np.nanmax(quality, initial=0.0))
+            if rule.at_least <= 1.0 and most > 1.01:  # the best, and what single precision makes of it
+                why = f"{rule.variable} goes to {most:g}, and 1 is the best; has its scale_factor been lost?"
+                raise FormatError(f"{self.where}: {why}")
             with np.errstate(invalid="ignore"):
                 rejected = ~(quality >= rule.at_least - 1e-9)
             return (

@@ -51,7 +51,8 @@ def flag_fault(attributes: Mapping[str, Any], good: Collection[str]) -> str:
         words += zip(numbers, str(attributes["flag_meanings"]).split(), strict=False)
     for number, word in words:
         if (_GOOD.match(word) and number not in good) or (_BAD.match(word) and number in good):
-            return f"its own attributes call {number} {word!r}, while good is {', '.join(sorted(good))} by the sensor table"
+            table = ", ".join(sorted(good))
+            return f"its own attributes call {number} {word!r}, while good is {table} by the sensor table"
     return ""
 
 

@@ -168,8 +168,8 @@ def _record(
             f"time.interval {layout.time.interval!r} is no length of time; write 1h, 30min, 1d or month"
         )
     if _WET.search(series.value):
-        said = f"values are of the column {series.value!r}, which by its name is of wet air: taken as dry mole fractions"
-        notes.warn(len(table), said)
+        text = f"values are of column {series.value!r}, which by its name is of wet air: taken as dry mole fractions"
+        notes.warn(len(table), text)
     columns: dict[str, Any] = {
         name: numbers(table, named, layout.file, source, notes)
         for name, named in (

@@ -68,8 +68,8 @@ _OLD = {
 _HEIGHTS = dict.fromkeys(("sampling_height", "inlet_height", "inlet"), "intake_height")
 # Columns whose comment says what part of its interval a stamp names.
 _STAMPS = ("time", "datetime", "time_decimal", "time_components", "year")
-_NUMBERS = (*_TIME, "value", "value_unc", "value_std_dev", "nvalue")
-_NUMBERS += ("latitude", "longitude", "altitude", "elevation", "intake_height")
+_HEIGHT = ("altitude", "elevation", "intake_height")
+_NUMBERS = (*_TIME, *_HEIGHT, "value", "value_unc", "value_std_dev", "nvalue", "latitude", "longitude")
 _FILL = -999.999  # where the header declares none
 _LOCAL = re.compile(r"\blocal\b|\bLST\b|\bLT\b")
 _LENGTHS = {"hourly": np.timedelta64(1, "h"), "daily": np.timedelta64(1, "D"), "monthly": "month"}
@@ -170,8 +170,8 @@ def _record(
             "them to UTC, or read it as a table of your own with time.zone"
         )
     interval = named_part(source, "start", *about) if product in _LENGTHS else "instant"
-    heights = [table.get(n, np.full(rows, np.nan)) for n in ("altitude", "elevation", "intake_height")]
-    warn_of_heights(*heights, notes)
+    altitude, elevation, intake = (table.get(n, np.full(rows, np.nan)) for n in _HEIGHT)
+    warn_of_heights(altitude, elevation, intake, notes)
     flags = table.get("qcflag", np.full(rows, "..."))
     columns: dict[str, Any] = {
         "value": table["value"],

@@ -55,7 +55,7 @@ def ask_about_series(
         plain = re.sub(r"[_-]", " ", str(name).lower())
         if _SITE.fullmatch(plain):
             raise ConfigError(
-                f"{where}: column {name!r} names several sites ({some}), and all rows are taken as of one: split the table"
+                f"{where}: column {name!r} names several sites ({some}), and rows are taken as of one: split the table"
             )
         metres = _heights(cells) if _INTAKE.search(plain) or _LEVEL.fullmatch(plain) else []
         if len(metres) < 2 or (_LEVEL.fullmatch(plain) and max(metres) < _NO_CODE):

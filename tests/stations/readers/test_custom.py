@@ -366,7 +366,7 @@ def test_what_a_description_says_against_the_table_is_told(tmp_path):
     assert record["time_start"].values[0] == np.datetime64("2020-01-01T08:00")
     assert record.attrs["warnings"][:2] == [
         "5 times name another offset from UTC than time.zone, UTC+08:00: their own was taken",
-        "5 values are of the column 'co2_wet', which by its name is of wet air: taken as dry mole fractions",
+        "5 values are of column 'co2_wet', which by its name is of wet air: taken as dry mole fractions",
     ]
     ends = mine(tmp_path, TABLE.replace("12:00", "24:00")).attrs["warnings"]
     assert ends[0] == "1 times of 24:00 are ends of their intervals, and time.stamp is 'start'"
