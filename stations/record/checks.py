@@ -25,6 +25,7 @@ __all__ = [
     "repeated",
     "time_order",
     "warn_of_air",
+    "warn_of_errors",
     "warn_of_heights",
     "warn_of_times",
     "warn_of_travel",
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 _MANY = 24
+_LEAST = {"point": 1e-6, "column": 5e-5}  # of the value; the best analysers state 1e-5, single columns 4e-4
 _HEIGHT_M = 1.0  # heights are rounded to metres
 _STATION_KM = 30.0  # no station is wider
 _HUGE = 1e30  # netCDF's own fills are near 1e37
@@ -176,6 +178,25 @@ def warn_of_air(
             f"values of {what} have a median of {middle:.6g}, and no column of air is outside {usual[0]:g} to"
         )
         notes.warn(used.size, f"{text} {usual[1]:g}: are gas and unit what they say?")
+
+
+def warn_of_errors(
+    value: np.ndarray, error: np.ndarray, quality: np.ndarray, kind: str, notes: Notes
+) -> None:
+    """Say so where uncertainties are as large as their values, or next to nothing beside them: in another unit.
+
+    Parameters
+    ----------
+    value, error, quality : ndarray, shape (rows,)
+        Mole fractions; only usable rows are looked at.
+    kind : {"point", "column"}
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = error / np.abs(value)
+    odd = (quality == 0) & ((share >= 1.0) | (share < _LEAST[kind]))
+    if odd.any():
+        text = f"rows have an uncertainty {np.median(share[odd]):.2g} times the value: is its unit right?"
+        notes.warn(odd.sum(), text)
 
 
 def flag_positions(latitude: np.ndarray, longitude: np.ndarray, quality: np.ndarray, notes: Notes) -> None:

@@ -53,6 +53,7 @@ from stations.record.checks import (
     repeated,
     time_order,
     warn_of_air,
+    warn_of_errors,
     warn_of_times,
     warn_of_travel,
     without_fills,
@@ -192,6 +193,8 @@ def build(
     limits = SPECIES[species].valid_range(kind) if species in SPECIES else None
     what = f"{species} in {unit_name}"
     _judge(data, limits, what, attrs["site"], path, kind, notes)
+    if is_mole_fraction(unit):
+        warn_of_errors(data["value"], data["uncertainty"], data["quality"], kind, notes)
     if limits is not None and kind == "point":
         warn_of_air(data["value"], data["quality"], SPECIES[species].valid_range("column"), what, notes)
     scale_name, by_row = _scale(scale, species, more, notes)

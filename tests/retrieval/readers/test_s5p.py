@@ -179,5 +179,7 @@ def test_a_quality_in_per_cent_that_does_not_say_so_is_refused(tmp_path):
     stored, _ = variables["PRODUCT/qa_value"]
     variables["PRODUCT/qa_value"] = (stored, {})
     path = synthetic.write(tmp_path / "S5P_OFFL_L2__CH4___.nc", variables, attributes)
-    with pytest.raises(FormatError, match="qa_value goes to 100, and 1 is the best; has its scale_factor been lost"):
+    with pytest.raises(
+        FormatError, match="qa_value goes to 100, and 1 is the best; has its scale_factor been lost"
+    ):
         read_granule(path)
