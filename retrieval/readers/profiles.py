@@ -444,9 +444,8 @@ def turned_kernel(weight: np.ndarray, kernel: np.ndarray, faulty: np.ndarray) ->
     str
         Empty where they are not.
     """
-    rows = np.flatnonzero(~faulty & (weight[:, -1] != 0))[
-        :_SAMPLE
-    ]  # not filled up with levels that hold no air
+    whole = weight[:, -1] != 0  # not filled up with levels that hold no air
+    rows = np.flatnonzero(~faulty & whole)[:_SAMPLE]
     part = kernel.shape[1] // 4
     if len(rows) == 0 or part == 0:
         return ""

@@ -110,7 +110,7 @@ class File:
     def numbers_in(self, name: str, unit: str) -> np.ndarray:
         """Return numbers in a unit, where the variable names one of the same kind; as they are where it names none."""
         values, own = self.numbers(name), self.of(name, "units")
-        if not own:
+        if not own or not unit:
             return values
         if _PERCENT.fullmatch(own) and is_mole_fraction(unit):
             raise FormatError(

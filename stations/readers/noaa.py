@@ -72,6 +72,7 @@ _HEIGHT = ("altitude", "elevation", "intake_height")
 _NUMBERS = (*_TIME, *_HEIGHT, "value", "value_unc", "value_std_dev", "nvalue", "latitude", "longitude")
 _FILL = -999.999  # where the header declares none
 _LOCAL = re.compile(r"\blocal\b|\bLST\b|\bLT\b")
+_UTC = re.compile(r"\bUTC\b(?! ?[+-] ?\d)")
 _LENGTHS = {"hourly": np.timedelta64(1, "h"), "daily": np.timedelta64(1, "D"), "monthly": "month"}
 
 
@@ -164,7 +165,7 @@ def _record(
     check_span(stamp, attrs.get("dataset_start_date", ""), attrs.get("dataset_stop_date", ""), notes)
     product = _product(source, attrs, table)
     about = [attrs.get(f"{name}:comment", "") for name in _STAMPS]
-    if local := next((t for t in about if _LOCAL.search(t) and "UTC)" not in t and "are UTC" not in t), None):
+    if local := next((t for t in about if _LOCAL.search(t) and not _UTC.search(t)), None):
         raise FormatError(
             f"{source.where}: its times are local by its header ({local!r}), the format's are UTC: bring "
             "them to UTC, or read it as a table of your own with time.zone"

@@ -512,8 +512,11 @@ def test_a_stamp_that_can_be_read_two_ways_is_asked_about_and_an_option_that_con
 
 
 def test_times_that_the_header_calls_local_are_refused():
-    local = noaa_text(simple(3)).replace(
-        "# value:units", "# time_components:comment : In LST.\n# value:units"
-    )
-    with pytest.raises(FormatError, match="its times are local by its header"):
-        read_text(local)
+    def said(words):
+        comment = f"# time_components:comment : {words}\n# value:units"
+        return noaa_text(simple(3)).replace("# value:units", comment)
+
+    for words in ("In LST.", "local standard time (UTC+8).", "local time, UTC -7"):
+        with pytest.raises(FormatError, match="its times are local by its header"):
+            read_text(said(words))
+    assert read_text(said("UTC; add site_utc2lst for local time")).attrs["warnings"] == []

@@ -311,10 +311,11 @@ def test_heights_and_spreads_come_in_their_own_unit(tmp_path):
     path = obspack(tmp_path / "co2.nc", simple(3))
     plain = read(path)
     with netCDF4.Dataset(path, "a") as nc:
+        nc["latitude"].units = nc["longitude"].units = "degrees"
         for name, unit, factor in (("altitude", "km", 1e-3), ("intake_height", "feet", 1 / 0.3048)):
             nc[name].units = unit
             nc[name][:] = nc[name][:] * factor
-    for name in ("altitude_m", "intake_height_m"):
+    for name in ("latitude", "longitude", "altitude_m", "intake_height_m"):
         np.testing.assert_allclose(read(path)[name], plain[name], rtol=1e-6)
     with netCDF4.Dataset(path, "a") as nc:
         nc["value_std_dev"].units = "%"
