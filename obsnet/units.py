@@ -28,15 +28,9 @@ _SPELLINGS = {
     "ppm": "ppm",
     "ppb": "ppb",
     "ppt": "ppt",
-    "ppmv": "ppm",
-    "ppbv": "ppb",
-    "pptv": "ppt",
     "parts per million": "ppm",
     "parts per billion": "ppb",
     "parts per trillion": "ppt",
-    "parts per million by volume": "ppm",
-    "parts per billion by volume": "ppb",
-    "parts per trillion by volume": "ppt",
     "none": "dimensionless",
     "mole fraction": "dimensionless",
     "Mole Mole^{-1}": "mol/mol",
@@ -56,6 +50,12 @@ _SUPERSCRIPT = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹µμ·", "-012345678
 _EXPONENT = re.compile(r"(?<=[A-Za-z])\^?(-?\d+)(?![\d.eE])")
 _NUMBER = re.compile(r"^[+-]?(?:\d+\.?\d*|\.\d+)\s?(?:[eE][+-]?\d+)?(?![\w.])")
 _POWER_OF_TEN = re.compile(r"^10(?:\^|\*\*)?\(?(-\d+)\)?(?![\w.])|^[eE](-\d+)$")
+# By volume is by moles, as for an ideal gas: "ppb(v)", "ppm v", "parts per million by volume". "V" alone is a volt.
+_VOLUME = re.compile(
+    r"^(pp[mbt]|parts[ _-]per[ _-][mbt]r?illion)[ _-]*"
+    r"(?:\(v(?:ol(?:ume)?)?\)|(?:by[ _-])?v(?:ol(?:ume)?)?)\.?(?![a-z])",
+    re.IGNORECASE,
+)
 # All mole fractions here are of dry air; that a spelling says so changes nothing.
 _DRY = re.compile(r"[\s_]*\(?\bdry(?:[\s_]air)?\b\)?$|_dry$", re.IGNORECASE)
 
@@ -228,7 +228,8 @@ def _spelt(text: str) -> tuple[str, str]:
     A leading number is read as Python reads numbers and never by pint, to which ``1.e-9`` is a product with the
     elementary charge; cf-xarray's registry, which is pint's, makes 1.4e169 of it and takes ``ppt`` for a pint.
     """
-    plain = _known(_DRY.sub("", text.strip()).translate(_SUPERSCRIPT).strip())
+    plain = _DRY.sub("", text.strip()).translate(_SUPERSCRIPT).strip()
+    plain = _known(_VOLUME.sub(r"\1", plain))
     if (one := _said_twice(plain)) is not None:
         return _spelt(one)
     size = "1"

@@ -16,7 +16,9 @@ from obsnet.content import file_id, sha256
 from obsnet.errors import ConfigError, FormatError
 from obsnet.reading import door
 from obsnet.schema import Quality, observation_table, out_of_range
+from obsnet.typing import Floats
 from retrieval.readers.fields import Fields
+from retrieval.readers.own_words import LEAST_ERROR, axis_fault, day_doubt, error_fault, swapped
 from retrieval.readers.profiles import read_profiles
 from retrieval.readers.sensors import Sensor, load_sensors, recognise, sensor_named
 from retrieval.readers.source import open_source
@@ -244,6 +246,7 @@ def _read(
         fields.note(correction.summary())
         source = f"{source}_{correction.name}"
     _check_plausible(fields, value, quality)
+    _check_errors(fields, value, columns["uncertainty"], quality)
     if screen is not None:
         result = screen.apply(fields)
         quality[result.rejected] |= Quality.SCREEN.value
@@ -284,10 +287,18 @@ def _plain_columns(fields: Fields) -> tuple[dict[str, Any], np.ndarray]:
     chosen = fields.sensor
     quality = np.zeros(len(fields), dtype=np.uint32)
     time, start, end = fields.times()
+    if chosen.day and (doubt := day_doubt(chosen.day, fields.source.path.name, time)):
+        fields.note(f"all rows: {doubt}")
+    to_come = int((time > np.datetime64("now") + np.timedelta64(1, "D")).sum())
+    if to_come:  # as those of a simulated granule may be
+        fields.note(f"{to_come} rows are of a time to come: is the unit of time right?")
+    latitude, longitude = (_degrees(fields, role) for role in ("latitude", "longitude"))
+    if wrong := swapped(latitude, longitude):
+        raise FormatError(f"{fields.where}: {wrong}")
     columns: dict[str, Any] = {
         "time": time,
-        "latitude": fields.number("latitude"),
-        "longitude": fields.number("longitude"),
+        "latitude": latitude,
+        "longitude": longitude,
         "platform": pa.repeat(pa.scalar(chosen.platform), len(fields)),
         "_id": fields.identifiers(time),
     }
@@ -312,6 +323,22 @@ def _plain_columns(fields: Fields) -> tuple[dict[str, Any], np.ndarray]:
         columns["corner_latitude"] = corners[0]
         columns["corner_longitude"] = _around(corners[1], columns["longitude"])
     return columns, quality
+
+
+def _degrees(fields: Fields, role: str) -> Floats:
+    """Return latitudes or longitudes.
+
+    Raises
+    ------
+    FormatError
+        The variable's own attributes say that it is something else.
+    """
+    path = fields.find(role)
+    if wrong := axis_fault(role, fields.source.attributes(path)):
+        raise FormatError(f"{fields.where}: {path} ({role}) {wrong}")
+    values = fields.number(role)
+    assert values is not None  # not optional in any table
+    return values
 
 
 def _around(corner: np.ndarray, centre: np.ndarray) -> np.ndarray:
@@ -349,6 +376,24 @@ def _check_plausible(fields: Fields, value: np.ndarray, quality: np.ndarray) -> 
         f"{fields.where}: {path} spans {found.min():.6g} to {found.max():.6g} {entry.unit_name} (median {middle:.6g}), "
         f"outside {low:g} to {high:g}{hint}"
     )
+
+
+def _check_errors(fields: Fields, value: Floats, error: Floats, quality: np.ndarray) -> None:
+    """Flag rows whose uncertainty is next to nothing, and refuse a granule of such.
+
+    Raises
+    ------
+    FormatError
+        With the unit under which the numbers would fit.
+    """
+    wrong, small = error_fault(value, error)
+    if wrong:
+        raise FormatError(f"{fields.where}: {wrong}")
+    if small.any():
+        fields.note(
+            f"{int(small.sum())} rows: uncertainty below {LEAST_ERROR:g} of the value, which no single sounding has"
+        )
+        quality[small] |= Quality.UNCERTAINTY.value
 
 
 def _mark_repeats(fields: Fields, columns: dict[str, Any], quality: np.ndarray, source: str) -> None:

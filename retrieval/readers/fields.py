@@ -12,6 +12,7 @@ from obsnet.constants import species as species_of
 from obsnet.errors import FormatError, MissingVariableError, UnitError, nearest
 from obsnet.times import counted_since
 from obsnet.units import conversion_factor
+from retrieval.readers.own_words import flag_fault
 from retrieval.readers.rows import GranuleRows
 from retrieval.readers.sensors import PROFILE_ROLES, ROLES, Sensor, SensorQuality, SensorVariable
 from retrieval.readers.source import Container
@@ -316,13 +317,14 @@ class Fields:
 
     def _parsed(self, path: str, entry: SensorVariable, stored: np.ndarray) -> np.ndarray:
         """Return times of stored values."""
-        return parse_times(
-            stored,
-            self._time_unit(path, entry),
-            f"{self.where}: {path}",
-            self._fills(path),
-            str(self.source.attributes(path).get("calendar", "standard")),
-        )
+        unit = self._time_unit(path, entry)
+        calendar = str(self.source.attributes(path).get("calendar", "standard"))
+        time = parse_times(stored, unit, f"{self.where}: {path}", self._fills(path), calendar)
+        if stored.dtype == np.float32 and stored.ndim == 1 and np.isfinite(stored).any():
+            step = float(np.spacing(np.nanmedian(np.abs(stored)))) * counted_since(unit, calendar)[1]
+            if step > 1.0:
+                self.note(f"{path} is stored in single precision: times are exact to {step:.3g} s only")
+        return time
 
     def _time_unit(self, path: str, entry: SensorVariable) -> str:
         attributes = self.source.attributes(path)
@@ -407,6 +409,10 @@ class Fields:
             )
         if rule.at_least is not None:
             quality = self._floats(rule.variable, self._load(rule.variable, "quality"))
+            most = float(np.nanmax(quality, initial=0.0))
+            if rule.at_least <= 1.0 and most > 1.01:  # the best, and what single precision makes of it
+                why = f"{rule.variable} goes to {most:g}, and 1 is the best; has its scale_factor been lost?"
+                raise FormatError(f"{self.where}: {why}")
             with np.errstate(invalid="ignore"):
                 rejected = ~(quality >= rule.at_least - 1e-9)
             return (
@@ -415,10 +421,17 @@ class Fields:
                 pa.array(np.round(quality, 6)).cast(pa.string()),
             )
         names, where = self._distinct_labels(rule.variable, None)
+        wanted, doubted = _as_labels(rule.good or ()), _as_labels(rule.suspect)
+        if wrong := flag_fault(self.source.attributes(rule.variable), wanted | doubted):
+            raise FormatError(
+                f"{self.where}: {rule.variable}: {wrong}; say what it means in a sensor table of your own"
+            )
         good, suspect = (
-            np.array([n in values for n in names], dtype=bool)[where]
-            for values in (_as_labels(rule.good or ()), _as_labels(rule.suspect))
+            np.array([n in values for n in names], dtype=bool)[where] for values in (wanted, doubted)
         )
+        if not wanted & set(names):
+            shown = ", ".join(names[:6]) or "none"
+            self.note(f"no sounding is good: {rule.variable} is {shown}, good is {', '.join(sorted(wanted))}")
         text = pa.DictionaryArray.from_arrays(pa.array(where), pa.array(names, pa.string())).cast(pa.string())
         return ~(good | suspect), suspect, text
 

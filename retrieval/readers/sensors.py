@@ -197,6 +197,12 @@ class Sensor(Options):
     untested: bool = Field(False, description="no real file was at hand when the table was written")
     vertical: Literal["level", "layer", "by_shape"] | None = None
     order: Literal["surface_first", "top_first", "by_pressure"] = "surface_first"
+    day: str = Field(
+        "", description="pattern of the file's name; its group is the soundings' day, YYMMDD or YYYYMMDD"
+    )
+    kernel_falls: bool = Field(
+        False, description="real kernels of it are lower at the top than at the ground: others are turned"
+    )
     skip_fill: bool = Field(False, description="pixels without a value are no soundings (swaths)")
     id: tuple[str, ...] = Field(
         min_length=1, description="variables, or @row, @time, @attr:NAME, @name:PATTERN"

@@ -21,6 +21,7 @@ from obsnet.reading import refuse_claim, refuse_long_lines
 __all__ = ["Container", "block_rows", "open_source"]
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+_PACKED = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
 _TEXT_SUFFIXES = {".csv", ".txt", ".dat", ".tsv"}
 _BLOCK = 4096  # rows of a pretended chunk where a variable is stored in one piece
 
@@ -70,6 +71,8 @@ def open_source(path: str | os.PathLike[str]) -> Container:
         return _Hdf5(path)
     if head[:3] == b"CDF" and head[3:4] in b"\x01\x02":
         return _NetCdf3(path)
+    if packed := next((kind for mark, kind in _PACKED.items() if head.startswith(mark)), None):
+        raise FormatError(f"{path}: is packed ({packed}); unpack it first")
     if path.suffix.lower() in _TEXT_SUFFIXES:
         return _Text(path)
     shown = head.decode("ascii", "replace").split("\n")[0].strip()

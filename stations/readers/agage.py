@@ -53,7 +53,7 @@ def _record(source: Source, file: File, gas: str) -> Rows:
     interval, length = _interval(source, file, len(stamp), notes)
     quality, flags = _flags(file, len(stamp), notes)
     unit = file.of("mf", "units") or file.attr("units")
-    height = _first(file, "", "inlet_height")
+    height = _first(file, "m", "inlet_height")
     instrument, code = _from_name(source.name)
     return build(
         {

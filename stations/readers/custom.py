@@ -45,6 +45,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,9 @@ if TYPE_CHECKING:
     from stations.record.rows import Rows
 
 __all__ = ["TableLayout", "read"]
+
+
+_WET = re.compile(r"(?<![a-z])wet(?![a-z])|湿", re.IGNORECASE)
 
 
 class _Site(Options):
@@ -118,7 +122,9 @@ def read(source: Source, species: str | None = None) -> list[Rows]:
     layout = validate(TableLayout, read_toml(config), str(config))
     notes = Notes()
     table = text_table(source, layout.file, notes)
-    ask_about_series(table, _used(layout), layout.site.intake_height_m, source.where, notes)
+    used = _used(layout)
+    unused = ((n, table.iloc[:, k].dropna()) for k, n in enumerate(table.columns) if n not in used)
+    ask_about_series(unused, layout.site.intake_height_m, source.where, notes)
     stamp = utc_times(_joined(table, layout, source), layout.time, source.where, notes)
     series = {s.species: s for s in layout.series}
     if len(series) != len(layout.series):
@@ -161,6 +167,9 @@ def _record(
         raise ConfigError(
             f"time.interval {layout.time.interval!r} is no length of time; write 1h, 30min, 1d or month"
         )
+    if _WET.search(series.value):
+        text = f"values are of column {series.value!r}, which by its name is of wet air: taken as dry mole fractions"
+        notes.warn(len(table), text)
     columns: dict[str, Any] = {
         name: numbers(table, named, layout.file, source, notes)
         for name, named in (

@@ -114,7 +114,7 @@ def _record(
         species=gas,
         unit=unit,
         scale=scale,
-        when=intervals(stamp, "instant")._replace(named=source.options.get("stamp", "middle")),
+        when=intervals(stamp, "instant")._replace(named="middle"),
         notes=notes,
         extras={t.lower(): table[t] for t in _TEXTS if t in table},
         source=source,

@@ -120,7 +120,9 @@ def _attributes(header: list[str]) -> dict[str, str]:
 
 
 def _gas(names: list[str], source: Source) -> str:
-    """Return the column of the species: the one before its standard deviation, or the last."""
+    """Return the column of the species: one of a known name, the one before its standard deviation, or the last."""
+    if len(known := [n for n in names if n.upper() in SPECIES]) == 1:
+        return known[0]
     for after in ("Stdev", "MeasUnc", "WeightedStdErr"):
         if after in names[1:]:
             return names[names.index(after) - 1]
@@ -196,7 +198,9 @@ def _record(
 
 
 def _first_number(attrs: dict[str, str], name: str) -> float:
-    return number(attrs.get(name, "").partition(" ")[0])
+    """Return the number of ``51.9975 N`` or ``2.54 W``, negative for south and west."""
+    text, _, behind = attrs.get(name, "").partition(" ")
+    return -abs(number(text)) if behind.strip() in {"S", "W"} else number(text)
 
 
 def _scales(text: str, table: dict[str, np.ndarray], gas: str) -> tuple[str, np.ndarray | None]:
@@ -233,7 +237,7 @@ def _times(source: Source, attrs: dict[str, str], table: dict[str, np.ndarray], 
     if shifted and attrs["says UTC"]:
         text = f"rows are UTC by the header's comment and {zone!r} by its TIME ZONE; taken as UTC"
         notes.warn(len(stamp), text)
-    elif shifted:
+    elif shifted or not attrs["says UTC"]:
         stamp = local_to_utc(stamp, zone, notes)
     about = [line for line in attrs["comment"].splitlines() if "averaging interval" in line.lower()]
     named = named_part(source, "start", *about)

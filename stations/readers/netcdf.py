@@ -18,8 +18,9 @@ from stations.record.source import Source
 if TYPE_CHECKING:
     import netCDF4
 
-__all__ = ["File", "attribute_number", "named_part", "opened", "stamp_convention"]
+__all__ = ["File", "attribute_number", "named_part", "opened", "stamp_parts"]
 
+_PERCENT = re.compile(r"%|per ?cent", re.IGNORECASE)
 _THREE_CENTURIES = 1e10  # seconds
 # "left" and "right" of labels and edges, not of values that were left blank
 _LABEL = r"\b{0}\W+(?:label\w*|edge|bound\w*|border|closed|hand|side)\b|\blabel\w*\W+(?:\w+\W+)?{0}\b"
@@ -109,8 +110,16 @@ class File:
     def numbers_in(self, name: str, unit: str) -> np.ndarray:
         """Return numbers in a unit, where the variable names one of the same kind; as they are where it names none."""
         values, own = self.numbers(name), self.of(name, "units")
-        both = bool(own) and is_mole_fraction(own) and is_mole_fraction(unit)
-        return np.asarray(convert(values, own, unit), dtype=np.float64) if both else values
+        if not own or not unit:
+            return values
+        if _PERCENT.fullmatch(own) and is_mole_fraction(unit):
+            raise FormatError(
+                f"{self.path}: {name} is in {own!r}, of the value or of what nobody says; give it in {unit}"
+            )
+        try:
+            return np.asarray(convert(values, own, unit), dtype=np.float64)
+        except UnitError:  # of another kind, or none: "masl"
+            return values
 
     def times(self, name: str) -> np.ndarray:
         """Return ``datetime64[us]`` of a variable in units of ``<unit> since <epoch>``, as people write them.
@@ -154,22 +163,23 @@ def _attribute(held: Any, name: str, default: str) -> str:
     return str(held.getncattr(alike[0])).strip() if len(alike) == 1 else default
 
 
-def stamp_convention(*texts: str) -> str | None:
-    """Return what part of its interval a stamp names by what is said of it: ``start``, ``middle``, ``end`` or None.
+def stamp_parts(*texts: str) -> list[str]:
+    """Return what parts of an interval are named by what is said of a stamp: ``start``, ``middle``, ``end``.
 
     Examples
     --------
-    >>> stamp_convention("Values are reported at the middle of the averaging interval.")
-    'middle'
-    >>> stamp_convention("Seconds since the beginning of 1970; middle of the interval")
-    'middle'
+    >>> stamp_parts("Values are reported at the middle of the averaging interval.")
+    ['middle']
+    >>> stamp_parts("Seconds since the beginning of 1970; middle of the interval")
+    ['middle']
+    >>> stamp_parts("Hours begin at 0 and end at 23 UTC")
+    ['start', 'end']
     """
     # a text that is nothing else is a label
     said = " ".join(f"{t} label" if t.lower().strip() in {"left", "right"} else t for t in texts)
     said = said.lower().replace("_", " ")
     said = re.sub(r"\bsince (the )?(beginning|start)\b", "", said)  # of 1970: no part of an interval
-    found = [(m.start(), name) for name, words in _WORDS.items() if (m := re.search(words, said))]
-    return min(found)[1] if found else None
+    return [name for name, words in _WORDS.items() if re.search(words, said)]
 
 
 def named_part(source: Source, usual: str, *texts: str) -> str:
@@ -178,15 +188,21 @@ def named_part(source: Source, usual: str, *texts: str) -> str:
     Raises
     ------
     ConfigError
-        The caller says another one than the file.
+        The caller says another one than the file, or the file says several and the caller none of them.
     """
-    said, asked = stamp_convention(*texts), source.options.get("stamp")
-    if said and asked and said != asked:
+    said, asked = stamp_parts(*texts), source.options.get("stamp")
+    text = repr("; ".join(t for t in texts if t)[:200])
+    if said and asked and asked not in said:
         raise ConfigError(
-            f"{source.where}: --stamp {asked} was given, but the file says that its times name the {said} "
-            f"({'; '.join(t for t in texts if t)[:200]!r}): leave --stamp out, or mend that text in the file"
+            f"{source.where}: --stamp {asked} was given, but the file says that its times name the {' or '.join(said)} "
+            f"({text}): leave --stamp out, or mend that text in the file"
         )
-    return said or asked or usual
+    if len(said) > 1 and not asked:
+        raise ConfigError(
+            f"{source.where}: what the file says of its times can be read as their {' or '.join(said)} ({text}): say "
+            f"which with --stamp"
+        )
+    return asked or (said[0] if said else usual)
 
 
 def attribute_number(text: Any, default: float = np.nan) -> float:

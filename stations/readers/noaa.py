@@ -19,6 +19,7 @@ from obsnet.errors import ConfigError, FormatError, nearest
 from stations.readers.choice import choose
 from stations.readers.flags import noaa_quality
 from stations.readers.netcdf import named_part
+from stations.readers.own_series import ask_about_series
 from stations.readers.table import read_table, require
 from stations.readers.text import (
     attributes,
@@ -30,6 +31,7 @@ from stations.readers.text import (
     split_header,
     without_fill,
 )
+from stations.record.checks import warn_of_heights
 from stations.record.record import Notes, build, intervals
 from stations.record.source import Source
 
@@ -65,8 +67,12 @@ _OLD = {
 # Of files that others made in this layout.
 _HEIGHTS = dict.fromkeys(("sampling_height", "inlet_height", "inlet"), "intake_height")
 # Columns whose comment says what part of its interval a stamp names.
-_STAMPS = ("time", "datetime", "time_decimal", "year")
+_STAMPS = ("time", "datetime", "time_decimal", "time_components", "year")
+_HEIGHT = ("altitude", "elevation", "intake_height")
+_NUMBERS = (*_TIME, *_HEIGHT, "value", "value_unc", "value_std_dev", "nvalue", "latitude", "longitude")
 _FILL = -999.999  # where the header declares none
+_LOCAL = re.compile(r"\blocal\b|\bLST\b|\bLT\b")
+_UTC = re.compile(r"\bUTC\b(?! ?[+-] ?\d)")
 _LENGTHS = {"hourly": np.timedelta64(1, "h"), "daily": np.timedelta64(1, "D"), "monthly": "month"}
 
 
@@ -93,7 +99,11 @@ def read(source: Source, species: str | None = None) -> list[Rows]:
     require(names, ("site_code", *_TIME[:3], "value"), source.where)
     attrs = attributes(header)
     check_header_count(attrs, len(header) + 1, notes)
-    table = read_table(rows, names, strings=_STRINGS, path=source.where, notes=notes, skip=_SKIPPED)
+    known = {*_STRINGS, *_NUMBERS, *_SKIPPED}
+    added = [n for n in names if n not in known and not n.startswith("analysis_")]
+    strings = (*_STRINGS, *added)
+    table = read_table(rows, names, strings=strings, path=source.where, notes=notes, skip=_SKIPPED)
+    ask_about_series(((n, table[n]) for n in added), source.options.get("intake"), source.where, notes)
     for name in [n for n, v in table.items() if v.dtype.kind == "f"]:
         table[name] = without_fill(table[name], number(attrs.get(f"{name}:_FillValue"), _FILL))
     parts = _parts(source, attrs, table)
@@ -154,8 +164,15 @@ def _record(
     _compare_times(stamp, table, notes)
     check_span(stamp, attrs.get("dataset_start_date", ""), attrs.get("dataset_stop_date", ""), notes)
     product = _product(source, attrs, table)
-    about = (attrs.get(f"{name}:comment", "") for name in _STAMPS)
+    about = [attrs.get(f"{name}:comment", "") for name in _STAMPS]
+    if local := next((t for t in about if _LOCAL.search(t) and not _UTC.search(t)), None):
+        raise FormatError(
+            f"{source.where}: its times are local by its header ({local!r}), the format's are UTC: bring "
+            "them to UTC, or read it as a table of your own with time.zone"
+        )
     interval = named_part(source, "start", *about) if product in _LENGTHS else "instant"
+    altitude, elevation, intake = (table.get(n, np.full(rows, np.nan)) for n in _HEIGHT)
+    warn_of_heights(altitude, elevation, intake, notes)
     flags = table.get("qcflag", np.full(rows, "..."))
     columns: dict[str, Any] = {
         "value": table["value"],

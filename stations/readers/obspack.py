@@ -18,6 +18,7 @@ from stations.readers.choice import choose
 from stations.readers.flags import icos_quality, noaa_quality
 from stations.readers.netcdf import File, attribute_number, named_part, opened
 from stations.readers.text import check_span, from_parts, usual_step
+from stations.record.checks import warn_of_heights
 from stations.record.record import InUnit, Notes, Span, build, intervals, spread
 from stations.record.source import Source
 
@@ -70,8 +71,7 @@ def _record(source: Source, file: File) -> Rows:
             "quality_original": flags,
             "latitude": _or_attribute(file, "latitude", "site_latitude"),
             "longitude": _or_attribute(file, "longitude", "site_longitude"),
-            "altitude_m": _or_attribute(file, "altitude", "site_elevation"),
-            "intake_height_m": _or_attribute(file, "intake_height", "dataset_intake_ht"),
+            **_heights(file, notes),
             "sample_id": file.texts("event_number") if "event_number" in file else "",
         },
         species=gas,
@@ -93,8 +93,17 @@ def _record(source: Source, file: File) -> Rows:
     )
 
 
-def _or_attribute(file: File, variable: str, attribute: str) -> Any:
-    return file.numbers(variable) if variable in file else attribute_number(file.attr(attribute))
+def _or_attribute(file: File, variable: str, attribute: str, unit: str = "") -> Any:
+    return file.numbers_in(variable, unit) if variable in file else attribute_number(file.attr(attribute))
+
+
+def _heights(file: File, notes: Notes) -> dict[str, Any]:
+    """Return altitude and height of the intake in metres; told where they do not fit the ground's."""
+    altitude = _or_attribute(file, "altitude", "site_elevation", "m")
+    intake = _or_attribute(file, "intake_height", "dataset_intake_ht", "m")
+    if {"altitude", "elevation", "intake_height"} <= set(file.names()):
+        warn_of_heights(altitude, file.numbers_in("elevation", "m"), intake, notes)
+    return {"altitude_m": altitude, "intake_height_m": intake}
 
 
 def _project(file: File) -> str:

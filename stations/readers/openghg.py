@@ -131,7 +131,9 @@ def _record(source: Source, file: File, label: str, gas: str) -> Rows:
         notes.warn(len(stamp), "rows without a sampling period: taken as instants")
     unit = _unit(file, label)
     height = (
-        file.numbers("inlet") if "inlet" in file and file.dims("inlet") == ("time",) else np.array(np.nan)
+        file.numbers_in("inlet", "m")
+        if "inlet" in file and file.dims("inlet") == ("time",)
+        else np.array(np.nan)
     )
     if np.isnan(height).all():
         said_m = [_metres(file.attr(n)) for n in ("inlet_height_magl", "inlet", "inlet_magl")]

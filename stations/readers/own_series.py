@@ -1,17 +1,13 @@
-"""Columns of a table of one's own that its description does not use, and that make several records of it."""
+"""Columns of a table that nothing uses, and that make several records of it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable
 
 from obsnet.constants import SPECIES
 from obsnet.errors import ConfigError
 from stations.record.record import Notes
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["ask_about_series"]
 
@@ -24,16 +20,14 @@ _NO_CODE = 5.0  # levels that all lie below are codes, not metres
 
 
 def ask_about_series(
-    table: pd.DataFrame, used: Collection[str], intake: float | str | None, where: str, notes: Notes
+    unused: Iterable[tuple[str, Iterable[str]]], intake: float | str | None, where: str, notes: Notes
 ) -> None:
-    """Refuse a table of several sites, substances or intakes that the description takes for one.
+    """Refuse a table of several sites, substances or intakes that is taken for one.
 
     Parameters
     ----------
-    table : pandas.DataFrame
-        Texts.
-    used : collection of str
-        Names of columns that the description uses.
+    unused : iterable of (str, iterable of str)
+        Names and texts of columns that are not used.
     intake : float, str or None
         What it says of the intake. A number is taken at its word, and the column is told; so is the name of a column,
         which says the intakes itself.
@@ -47,10 +41,9 @@ def ask_about_series(
     ConfigError
         An unused column names several of them.
     """
-    for place, name in enumerate(table.columns):
-        if name in used:
-            continue
-        cells = {str(c).strip() for c in table.iloc[:, place].dropna()} - {""}
+    for name, texts in unused:
+        rows = [str(c).strip() for c in texts]
+        cells = {*rows} - {""}
         if len(cells) < 2:
             continue
         some = ", ".join(sorted(cells)[:6])
@@ -62,7 +55,7 @@ def ask_about_series(
         plain = re.sub(r"[_-]", " ", str(name).lower())
         if _SITE.fullmatch(plain):
             raise ConfigError(
-                f"{where}: column {name!r} names several sites ({some}), but site.code says one: split the table"
+                f"{where}: column {name!r} names several sites ({some}), and rows are taken as of one: split the table"
             )
         metres = _heights(cells) if _INTAKE.search(plain) or _LEVEL.fullmatch(plain) else []
         if len(metres) < 2 or (_LEVEL.fullmatch(plain) and max(metres) < _NO_CODE):
@@ -74,7 +67,7 @@ def ask_about_series(
             )
         if isinstance(intake, str):  # another column has the intakes
             continue
-        notes.warn(len(table), f"rows taken as of one intake, though column {name!r} holds {some}")
+        notes.warn(len(rows), f"rows taken as of one intake, though column {name!r} holds {some}")
 
 
 def _heights(cells: Collection[str]) -> list[float]:

@@ -78,6 +78,7 @@ def utc_times(text: pd.Series, layout: TimeLayout, path: str, notes: Notes) -> n
             notes.changed(iso.notna().sum(), "times that are not of time.format read as ISO 8601")
             stamp = stamp.fillna(iso)
         aware = getattr(stamp.dtype, "tz", None) is not None
+        clock = stamp.dt.tz_localize(None).to_numpy() if aware else None
         if aware:
             stamp = stamp.dt.tz_convert("UTC").dt.tz_localize(None)
         plain = stamp.to_numpy().astype("datetime64[us]") + np.where(next_day, _DAY, 0 * _DAY)
@@ -87,13 +88,24 @@ def utc_times(text: pd.Series, layout: TimeLayout, path: str, notes: Notes) -> n
         ) from error
     inside = (plain > np.datetime64("1800")) & (plain < np.datetime64("2200"))
     plain = np.where(inside, plain, np.datetime64("NaT", "ns")).astype("datetime64[ns]")
-    if aware:  # the stamps say their offset themselves
+    if next_day.any() and layout.stamp == "start":
+        notes.warn(next_day.sum(), "times of 24:00 are ends of their intervals, and time.stamp is 'start'")
+    if clock is not None:  # the stamps say their offset themselves
+        _compare_offsets(clock, stamp.to_numpy(), layout.zone, notes)
         return plain
     return (
         _from_zone(plain, layout, path, notes)
         if "/" in layout.zone
         else local_to_utc(plain, layout.zone, notes)
     )
+
+
+def _compare_offsets(clock: np.ndarray, utc: np.ndarray, zone: str, notes: Notes) -> None:
+    """Say so where stamps name another offset from UTC than the description's, if that is one."""
+    if "/" in zone or np.isnat(utc).all():
+        return
+    other = ~np.isnat(utc) & (local_to_utc(clock, zone, Notes()) != utc)
+    notes.warn(other.sum(), f"times name another offset from UTC than time.zone, {zone}: their own was taken")
 
 
 def _midnights(text: pd.Series, format: str | None) -> tuple[pd.Series, np.ndarray]:

@@ -69,7 +69,6 @@ def _record(source: Source, file: File, column: Column, name: str, release: str,
     flag = file.raw("flag") if "flag" in file else np.zeros(len(column.stamp), np.int16)
     notes.warn((flag != 0).sum(), "rows are flagged by the producer")
     quality[flag != 0] |= np.uint32(Quality.PRODUCER)
-    altitude = next((n for n in ("zobs", "zobs_km") if n in file), None)
     dataset = build(
         {
             "value": column.value,
@@ -78,7 +77,7 @@ def _record(source: Source, file: File, column: Column, name: str, release: str,
             "quality_original": np.where(flag == 0, "", flag.astype(str)),
             "latitude": file.numbers("lat" if "lat" in file else "lat_deg"),
             "longitude": file.numbers("long" if "long" in file else "long_deg"),
-            "altitude_m": 1000.0 * file.numbers(altitude) if altitude else np.nan,
+            "altitude_m": _altitude(file),
         },
         species=name.partition("_")[0],
         unit=column.unit,
@@ -101,6 +100,14 @@ def _record(source: Source, file: File, column: Column, name: str, release: str,
     )
     in_unit(dataset, column.unit)
     return dataset
+
+
+def _altitude(file: File) -> Any:
+    """Return the station's altitude in metres; kilometres where the file names no unit."""
+    name = next((n for n in ("zobs", "zobs_km") if n in file), None)
+    if name is None:
+        return np.nan
+    return file.numbers_in(name, "m") if file.of(name, "units") else 1000.0 * file.numbers(name)
 
 
 def _site(source: Source, file: File) -> str:

@@ -130,6 +130,12 @@ def column_operator(profiles: Mapping[str, Floats], quality: np.ndarray, notes: 
     notes : Notes
         Told how many those are, beside the ones flagged before.
     """
+    ground = profiles["pressure_levels"][:, 0]
+    odd = np.isfinite(ground) & ~((ground > _SURFACE[0]) & (ground < _SURFACE[1]))
+    notes.warn(
+        odd.sum(), f"rows begin at {np.median(ground[odd]) if odd.any() else 0:.6g} hPa (flagged 'operator')"
+    )
+    quality[odd] |= np.uint32(Quality.OPERATOR)
     missing = ~np.all([np.isfinite(values).all(axis=1) for values in profiles.values()], axis=0)
     known = quality & np.uint32(Quality.OPERATOR) != 0
     notes.warn((missing & ~known).sum(), "rows lack a kernel, prior or weight (flagged 'operator')")

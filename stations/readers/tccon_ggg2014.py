@@ -50,7 +50,7 @@ def column(file: File, name: str, notes: Notes) -> Column:
     return Column(
         stamp=stamp,
         value=file.numbers(variable),
-        error=file.numbers(f"{variable}_error"),
+        error=file.numbers_in(f"{variable}_error", unit),
         unit=unit,
         scale=file.of(variable, "wmo_or_analogous_scale"),
         kernel=_kernel(file, gas, pressure, row),

@@ -66,7 +66,7 @@ def column(file: File, name: str, notes: Notes) -> Column:
     return Column(
         stamp=stamp,
         value=file.numbers(f"x{gas}{tail}"),
-        error=file.numbers(f"x{gas}_error{tail}"),
+        error=file.numbers_in(f"x{gas}_error{tail}", unit),
         unit=unit,
         scale=file.of(f"x{gas}{tail}", "wmo_or_analogous_scale"),
         kernel=_kernel(file, gas, tail),
@@ -97,6 +97,10 @@ def _prior_rows(file: File, rows: int) -> np.ndarray:
 def _kernel(file: File, gas: str, tail: str) -> Floats:
     """Return kernels (rows, levels): stored for each sounding, or (before 2020.B) tabulated by slant column."""
     kernel, dims = file.numbers(f"ak_x{gas}"), file.dims(f"ak_x{gas}")
+    if "ak_pressure" in file and (np.diff(file.numbers("ak_pressure")) > 0).any():
+        raise FormatError(
+            f"{file.path}: kernels run from the top down by ak_pressure; TCCON's begin at the surface"
+        )
     if dims[0] == "time":
         return kernel
     bins = f"ak_slant_x{gas}_bin"

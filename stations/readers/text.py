@@ -282,7 +282,7 @@ def usual_step(stamp: np.ndarray, notes: Notes) -> np.timedelta64 | None:
 
 
 def check_span(stamp: np.ndarray, first: str, last: str, notes: Notes) -> None:
-    """Say so where all times are off the header's first and last by the same hours: local time labelled UTC.
+    """Say so where all times are off the header's first and last by the same: local time labelled UTC, another epoch.
 
     Parameters
     ----------
@@ -297,11 +297,9 @@ def check_span(stamp: np.ndarray, first: str, last: str, notes: Notes) -> None:
         return
     hours = (np.array([good.min(), good.max()]) - said) / np.timedelta64(1, "h")
     shift = round(float(hours[0]) * 2.0) / 2.0
-    if 0.5 <= abs(shift) <= 14.0 and np.abs(hours - shift).max() < 0.02:
-        notes.warn(
-            len(stamp),
-            f"rows have times {shift:+g} h from the header's start and stop: they may be local, not UTC",
-        )
+    if abs(shift) >= 0.5 and np.abs(hours - shift).max() < 0.02:
+        why = "they may be local, not UTC" if abs(shift) <= 14.0 else "is their unit right?"
+        notes.warn(len(stamp), f"rows have times {shift:+g} h from the header's start and stop: {why}")
 
 
 def attributes(lines: Sequence[str]) -> dict[str, str]:

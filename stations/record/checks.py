@@ -24,10 +24,17 @@ __all__ = [
     "overlapping",
     "repeated",
     "time_order",
+    "warn_of_air",
+    "warn_of_errors",
+    "warn_of_heights",
+    "warn_of_times",
     "warn_of_travel",
     "without_fills",
 ]
 
+_MANY = 24
+_LEAST = {"point": 1e-6, "column": 5e-5}  # of the value; the best analysers state 1e-5, single columns 4e-4
+_HEIGHT_M = 1.0  # heights are rounded to metres
 _STATION_KM = 30.0  # no station is wider
 _HUGE = 1e30  # netCDF's own fills are near 1e37
 # Below this a coordinate can only be a fill; other numbers are judged by `_is_fill`.
@@ -148,6 +155,50 @@ def check_range(
     quality[outside] |= np.uint32(Quality.RANGE)
 
 
+def warn_of_air(
+    value: np.ndarray, quality: np.ndarray, usual: tuple[float, float], what: str, notes: Notes
+) -> None:
+    """Say so where a record's middle is not that of any column of air: another gas, wet air, a tank, another unit.
+
+    Parameters
+    ----------
+    value, quality : ndarray, shape (rows,)
+        Only usable rows are looked at.
+    usual : tuple of float
+        Lowest and highest value that a column of air may have.
+    what : str
+        ``"CO2 in ppm"``.
+    """
+    used = value[(quality == 0) & np.isfinite(value)]
+    if used.size < _MANY:  # an hour in a city is real
+        return
+    middle = float(np.median(used))
+    if not usual[0] <= middle <= usual[1]:
+        text = (
+            f"values of {what} have a median of {middle:.6g}, and no column of air is outside {usual[0]:g} to"
+        )
+        notes.warn(used.size, f"{text} {usual[1]:g}: are gas and unit what they say?")
+
+
+def warn_of_errors(
+    value: np.ndarray, error: np.ndarray, quality: np.ndarray, kind: str, notes: Notes
+) -> None:
+    """Say so where uncertainties are as large as their values, or next to nothing beside them: in another unit.
+
+    Parameters
+    ----------
+    value, error, quality : ndarray, shape (rows,)
+        Mole fractions; only usable rows are looked at.
+    kind : {"point", "column"}
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = error / np.abs(value)
+    odd = (quality == 0) & ((share >= 1.0) | (share < _LEAST[kind]))
+    if odd.any():
+        text = f"rows have an uncertainty {np.median(share[odd]):.2g} times the value: is its unit right?"
+        notes.warn(odd.sum(), text)
+
+
 def flag_positions(latitude: np.ndarray, longitude: np.ndarray, quality: np.ndarray, notes: Notes) -> None:
     """Bring longitudes into -180..180 and flag impossible and missing positions, all in place."""
     east = (longitude >= 180.0) & (longitude <= 360.0)
@@ -178,6 +229,43 @@ def warn_of_travel(latitude: np.ndarray, longitude: np.ndarray, notes: Notes) ->
             f"rows have positions up to {far:.0f} km from their median: a moving platform, or several sites"
         )
         notes.warn(int(known.sum()), text)
+
+
+def warn_of_heights(
+    altitude: np.ndarray, elevation: np.ndarray, intake: np.ndarray, notes: Notes, name: str = "intake_height"
+) -> None:
+    """Say so where an intake's height is not that of the altitude over the ground: metres above the sea, or kilometres.
+
+    Parameters
+    ----------
+    altitude, elevation, intake : ndarray, shape (rows,)
+        Of the intake above the sea, of the ground above the sea, of the intake above the ground; metres.
+    """
+    off = np.abs(altitude - elevation - intake) > _HEIGHT_M
+    if off.any():
+        k = int(np.flatnonzero(off)[0])
+        text = f"rows have {name} {intake[k]:g} m, and altitude {altitude[k]:g} m over ground at {elevation[k]:g} m"
+        notes.warn(off.sum(), f"{text}: one of the three is not what it says")
+
+
+def warn_of_times(start: np.ndarray, end: np.ndarray, named: str, notes: Notes) -> None:
+    """Say so of times to come, and of the start or end of intervals whose length nobody says.
+
+    Parameters
+    ----------
+    start, end : ndarray of datetime64, shape (rows,)
+        Interval of each row.
+    named : str
+        What part of it the file's stamps name.
+    """
+    with_time = ~np.isnat(start)
+    to_come = with_time & (start > np.datetime64("now") + np.timedelta64(1, "D"))
+    notes.warn(
+        to_come.sum(), "rows are of a time to come: is the unit of time, or the order of a date, right?"
+    )
+    if named in {"start", "end"} and with_time.any() and (start == end)[with_time].all():
+        text = f"rows are stamped at the {named} of intervals whose length the file does not say: taken as instants"
+        notes.warn(with_time.sum(), text)
 
 
 def time_order(time: np.ndarray, notes: Notes) -> np.ndarray | None:

@@ -52,6 +52,9 @@ from stations.record.checks import (
     overlapping,
     repeated,
     time_order,
+    warn_of_air,
+    warn_of_errors,
+    warn_of_times,
     warn_of_travel,
     without_fills,
 )
@@ -171,11 +174,14 @@ def build(
     if source is not None:
         attrs = {"path": source.where, "dataset": source.name, **attrs}
     path, species = attrs.get("path", ""), species_name(species)
-    attrs, scale = _complete(attrs, scale, {} if source is None else source.options)
+    options = {} if source is None else source.options
+    attrs, scale = _complete(attrs, scale, options)
+    _stamp(options.get("stamp"), when, path, notes)
     factor, unit_name, unit_cf = _unit(species, unit, path)
     times = {"time_start": when.start, "time_end": when.end, "time": when.middle}
     data = {name: np.asarray(v).astype("datetime64[ns]") for name, v in times.items()}
     data |= _columns(columns, len(data["time"]))
+    warn_of_times(data["time_start"], data["time_end"], when.named, notes)
     # An isotope ratio of -99 is a measurement, a mole fraction of -99 is none.
     drop_fills(data, (*(_MEASURED if is_mole_fraction(unit) else _MEASURED[1:]), *_PLACE), notes)
     more = dict(extras or {})
@@ -185,7 +191,12 @@ def build(
     for name in _MEASURED:
         data[name] *= factor
     limits = SPECIES[species].valid_range(kind) if species in SPECIES else None
-    _judge(data, limits, f"{species} in {unit_name}", attrs["site"], path, kind, notes)
+    what = f"{species} in {unit_name}"
+    _judge(data, limits, what, attrs["site"], path, kind, notes)
+    if is_mole_fraction(unit):
+        warn_of_errors(data["value"], data["uncertainty"], data["quality"], kind, notes)
+    if limits is not None and kind == "point":
+        warn_of_air(data["value"], data["quality"], SPECIES[species].valid_range("column"), what, notes)
     scale_name, by_row = _scale(scale, species, more, notes)
     variables: dict[str, tuple[Any, np.ndarray, dict[str, str]]] = {
         name: (("time",), values, {}) for name, values in data.items()
@@ -312,6 +323,19 @@ def _complete(attrs: Mapping[str, Any], scale: str, options: Mapping[str, Any]) 
             raise ConfigError(f"{attrs.get('path')}: {name} {asked!r} was given, but the file says {value!r}")
         said[name] = value or asked or ""
     return {**attrs, "site": said["site"].upper()}, said["scale"]
+
+
+def _stamp(asked: str | None, when: Span, path: Any, notes: Notes) -> None:
+    """Refuse a part of the interval that the format itself contradicts; say where there is no interval."""
+    if asked in (None, when.named):
+        return
+    if np.array_equal(when.start, when.end, equal_nan=True):
+        notes.warn(when.start.size, f"rows have times without a length: --stamp {asked} moves none")
+        return
+    raise ConfigError(
+        f"{path}: --stamp {asked} was given, but times of this file name the {when.named} of their intervals by its "
+        "format or description: leave --stamp out"
+    )
 
 
 def _unit(species: str, unit: str, path: Any) -> tuple[float, str, str]:

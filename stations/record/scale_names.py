@@ -26,6 +26,7 @@ _KEEPERS = {"WMO", "NOAA", "GAW", "ESRL", "GML", "GMD", "CMDL", "CCGG", "CCL", "
 _GASES = "|".join(sorted(SPECIES, key=len, reverse=True))
 _OF_ITS_OWN = {"NOAA04"}  # published under this name; `scales.toml` leads to WMO's
 _SCRIPPS = re.compile(r"^(?:SCRIPPS|SIO) ?X(\d\d[A-Z]?)$")
+_ABOVE = {"WMO", "GAW", "NOAA", "AGAGE"}  # who may be named before the laboratory whose scale it is
 _LABORATORIES = "SIO|TU|TOHOKU|CSIRO|CMDL|NOAA|METAS|EMPA|UB|NIES|SCRIPPS|KRISS"
 _LABORATORY = re.compile(rf"^({_LABORATORIES})[ _-]?({_YEAR})$")
 
@@ -56,12 +57,19 @@ def canonical_scale(text: str, species: str) -> str:
         return f"Scripps X{match[1]}"
     if wmo := _wmo(plain, species):
         return wmo
-    match = _LABORATORY.match(plain)
-    if match:
+    if match := _LABORATORY.match(_plainly(plain, species)):
         laboratory, year = match.groups()
         year = year[2:] if len(year) > 3 else year  # TU1987 is TU-87
         return f"NOAA{year}" if laboratory == "NOAA" else f"{laboratory.replace('TOHOKU', 'TU')}-{year}"
     return text.strip()
+
+
+def _plainly(plain: str, species: str) -> str:
+    """Return laboratory and year of ``NOAA/CMDL 83``, ``NIES 94 CH4`` and their kind; the text itself of others."""
+    words = [w for w in re.split(r"[ /_-]+", _apart(plain)) if w not in {species.upper(), "UNIVERSITY"}]
+    while len(words) > 1 and words[0] in _ABOVE and re.match(_LABORATORIES, words[1]):
+        del words[0]
+    return "-".join(words)
 
 
 def _wmo(plain: str, species: str) -> str | None:
@@ -80,8 +88,7 @@ def _wmo(plain: str, species: str) -> str | None:
     if len(others) == len(gases) or "".join(words) in _OF_ITS_OWN:
         return None
     # Without an X a name is WMO's where its table has that year.
-    whole = name if len(year) > 3 else name.replace(" X", " X20")
-    return whole if is_known(whole) else None
+    return next((n for n in (name, name.replace(" X", " X20")) if is_known(n)), None)
 
 
 def _apart(plain: str) -> str:

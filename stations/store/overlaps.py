@@ -130,7 +130,9 @@ def _said(fine: bool, apart: pd.Series, unit: str) -> str:
         return f"{rows}{int((apart > 0).sum())} of them differ, by up to {apart.max():.4g} {unit}"
     if not apart.notna().any():
         return f"{rows}none of them has such for half of its time"
-    return f"{rows}they differ from the mean of those by up to {apart.max():.4g} {unit}"
+    few = int(apart.isna().sum())
+    less = f", and {few} of them have such for less than half of their time" if few else ""
+    return f"{rows}they differ from the mean of those by up to {apart.max():.4g} {unit}{less}"
 
 
 def _decided(

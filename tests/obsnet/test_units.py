@@ -48,6 +48,11 @@ SAME = [
     ("ppb (dry)", "ppb"),
     ("ppmv_dry", "ppm"),
     ("mol/mol dry air", "1"),
+    ("ppb(v)", "ppb"),  # to pint alone: times a volt
+    ("ppm (V)", "ppm"),
+    ("ppm by volume", "ppm"),
+    ("ppb_v (dry)", "ppb"),
+    ("parts per million (volume)", "ppm"),
 ]
 FACTORS = [
     ("mol mol-1", "ppm", 1e6),

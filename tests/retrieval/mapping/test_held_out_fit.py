@@ -139,6 +139,13 @@ def test_the_same_again_and_for_any_order():
     assert turned.model.nugget == pytest.approx(one.model.nugget, rel=1e-3)
 
 
+def test_bounds_that_were_hit_are_told():
+    """Noise of which 30 times as much is stated: it is no field, and no factor makes up for that."""
+    noise = sparse(1, n=150, range_km=3.0)[0]
+    fit = fit_held_out(replace(noise, uncertainty=30.0 * noise.uncertainty))
+    assert fit.model.at_bounds == ("range_km lowest", "error_scale lowest")
+
+
 def test_too_few_blocks():
     samples = sparse(0, 40)[0].take(np.arange(3))
     with pytest.raises(RangeError, match="fewer than 20 blocks"):

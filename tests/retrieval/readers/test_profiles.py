@@ -11,7 +11,12 @@ from obsnet.schema import Quality, profile_array
 from retrieval.products.read import read_granule
 from retrieval.readers import profile_kernel as k
 from retrieval.readers import profile_loops
-from retrieval.readers.profiles import check_identities, kernel_fault, orientation_fault
+from retrieval.readers.profiles import (
+    check_identities,
+    kernel_fault,
+    orientation_fault,
+    turned_kernel,
+)
 from tests.retrieval import synthetic
 
 
@@ -347,3 +352,33 @@ def test_arrays_and_loops_turn_alike(odd_profiles, flip):
         profile_loops.orient(many, fills, flip)
         assert np.array_equal(few, many, equal_nan=True)
         assert np.isnan(few).sum() > np.isnan(values).sum()
+
+
+@pytest.mark.parametrize(
+    ("name", "kernel"),
+    [
+        ("acos_lite/acos_LtCO2_090903*", "xco2_averaging_kernel"),
+        ("gosat_ocpr/*20141205*", "xch4_averaging_kernel"),
+        ("tropomi_blended/*_02834_*", "column_averaging_kernel"),
+    ],
+)
+def test_a_kernel_turned_alone_gives_itself_away_on_real_files(sample_data, tmp_path, name, kernel):
+    path = next((sample_data / "satellite").glob(name))
+    sound = read_granule(path)
+    assert not any("kernels are higher" in note for note in sound.notes)
+    turned = tmp_path / path.name
+    turned.write_bytes(path.read_bytes())
+    turned.chmod(0o644)
+    with h5py.File(turned, "r+") as file:
+        file[kernel][...] = file[kernel][...][..., ::-1]
+    granule = read_granule(turned)
+    assert len(operator_rows(granule)) == granule.table.num_rows
+    assert any("they run against the pressures" in note for note in granule.notes)
+
+
+def test_kernels_of_a_product_nobody_knows_are_asked_about():
+    _, weight, _, _ = operator(layers=True, levels=13)
+    falling = np.tile(np.linspace(1.0, 0.5, 12, dtype=np.float32), (len(weight), 1))
+    clean = np.zeros(len(weight), dtype=bool)
+    assert turned_kernel(weight, falling, clean) == turned_kernel(weight, np.ones_like(falling), clean) == ""
+    assert "higher at the top than at the ground" in turned_kernel(weight, falling[:, ::-1], clean)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from obsnet.errors import MissingVariableError
+from obsnet.errors import FormatError, MissingVariableError
 from obsnet.schema import Quality, profile_array
 from retrieval.products.read import open_fields, read_granule
 from tests.retrieval import synthetic
@@ -171,3 +171,15 @@ def test_processor_2_8_has_a_destriped_variant(tmp_path):
     difference = usual.table["value"].to_numpy() - destriped.table["value"].to_numpy()
     np.testing.assert_allclose(difference, 2, atol=1e-3)
     assert (usual.table["quality"].to_numpy() == 0).any()
+
+
+def test_a_quality_in_per_cent_that_does_not_say_so_is_refused(tmp_path):
+    """Of 40 of 100 every one would be above 0.5."""
+    variables, attributes, _ = synthetic.s5p()
+    stored, _ = variables["PRODUCT/qa_value"]
+    variables["PRODUCT/qa_value"] = (stored, {})
+    path = synthetic.write(tmp_path / "S5P_OFFL_L2__CH4___.nc", variables, attributes)
+    with pytest.raises(
+        FormatError, match="qa_value goes to 100, and 1 is the best; has its scale_factor been lost"
+    ):
+        read_granule(path)

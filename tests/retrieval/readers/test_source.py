@@ -19,6 +19,7 @@ from tests.retrieval import synthetic
         (b"\x89HDF\r\n\x1a\n" + b"\0" * 100, "broken HDF5 file"),
         (b"CDF\x01" + b"\0" * 3, "broken netCDF-3 file"),
         (b"\x00\x01\x02\x03" * 20, "not an HDF5 or netCDF file"),
+        (b"\x1f\x8b\x08" + b"0" * 20, r"is packed \(gzip\); unpack it first"),
     ],
 )
 def test_broken_files_say_why(tmp_path, content, why):

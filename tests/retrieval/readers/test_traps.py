@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from obsnet.errors import FormatError
-from obsnet.schema import profile_array
+from obsnet.schema import Quality, profile_array
 from retrieval.products.read import read_granule
 from tests.retrieval import synthetic
 
@@ -145,3 +145,55 @@ def test_the_raw_value_is_off_by_more_than_any_bias_that_is_left(sample_data):
     good = granule.table["quality"].to_numpy() == 0
     apart = np.mean(granule.table["value"].to_numpy()[good]) - np.mean(granule.extra["raw"][good])
     assert 1.7 < apart < 1.9
+
+
+# -- what a file says of itself ---------------------------------------------------------------------------
+
+
+SAME = lambda v: v  # noqa: E731
+MEANINGS = {"flag_values": np.array([0, 1], np.int8), "flag_meanings": "bad good"}
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "own", "why"),
+    [
+        ("xco2_quality_flag", SAME, MEANINGS, "its own attributes call 0 'bad'"),
+        ("xco2_quality_flag", SAME, {"comment": "1 = Good, 0 = Bad"}, "its own attributes call 1 'Good'"),
+        ("latitude", SAME, {"units": "degrees_east"}, "are latitude and longitude exchanged"),
+        ("longitude", SAME, {"standard_name": "latitude"}, "are latitude and longitude exchanged"),
+        ("latitude", np.deg2rad, {"units": "radians"}, "is in 'radians', not in degrees"),
+        ("latitude", lambda v: v + 75, {}, "20 latitudes lie beyond a pole"),
+        ("xco2_uncertainty", lambda v: v * 1e-6, {}, r"times 1e\+6 they would fit: is their unit right"),
+    ],
+)
+def test_a_file_that_contradicts_its_table_is_refused(tmp_path, name, change, own, why):
+    changes = {"longitude": (lambda v: v * 0 + 40, None), name: (change, own)}
+    path = broken_lite(tmp_path, **changes)
+    with pytest.raises(FormatError, match=why):
+        read_granule(path)
+
+
+def test_times_of_another_epoch_and_of_single_precision_are_told(tmp_path):
+    moved = lambda unit: read_granule(broken_lite(tmp_path, time=(SAME, {"units": unit})))  # noqa: E731
+    granule = moved("seconds since 2000-01-01")
+    run = "times run from 2048-01-02T05:00 to 2048-01-02T05:00, while the file's name says 2018-01-02"
+    assert granule.notes[0] == f"all rows: {run}: is their unit right?"
+    assert granule.notes[1] == "20 rows are of a time to come: is the unit of time right?"
+    assert "the file's name says 2018-01-02" in moved("seconds since 1960-01-01").notes[0]
+    assert not moved("seconds since 1970-01-01 00:00 +08:00").notes  # the day before, as orbits may be
+    coarse = read_granule(broken_lite(tmp_path, time=(np.float32, None)))
+    assert coarse.notes[0] == "time is stored in single precision: times are exact to 128 s only"
+
+
+def test_a_few_uncertainties_next_to_nothing_are_flagged(tmp_path):
+    path = broken_lite(tmp_path, xco2_uncertainty=(lambda v: np.where(np.arange(len(v)) < 3, 1e-6, v), None))
+    granule = read_granule(path)
+    flagged = granule.table["quality"].to_numpy() & int(Quality.UNCERTAINTY) > 0
+    assert np.flatnonzero(flagged).tolist() == [0, 1, 2]
+    assert any(note.startswith("3 rows: uncertainty below 5e-05 of the value") for note in granule.notes)
+
+
+def test_words_where_numbers_were_expected_are_told(tmp_path):
+    words = lambda v: np.where(v == 0, b"good", b"bad").astype("S4")  # noqa: E731
+    granule = read_granule(broken_lite(tmp_path, xco2_quality_flag=(words, None)))
+    assert any(n == "no sounding is good: xco2_quality_flag is bad, good, good is 0" for n in granule.notes)

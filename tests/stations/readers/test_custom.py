@@ -356,3 +356,17 @@ def test_a_time_format_that_is_none_is_named(tmp_path):
 def test_what_cannot_be_a_table_is_refused(tmp_path):
     with pytest.raises(FormatError, match="cannot be read as the table that the TOML describes"):
         mine(tmp_path, "# nothing but a comment\n")
+
+
+def test_what_a_description_says_against_the_table_is_told(tmp_path):
+    """Its times are of another zone or end at 24:00, its column is of wet air."""
+    plain = TOML.replace('format = "%Y/%m/%d %H:%M"\n', "")
+    table = TABLE.replace(":00,", ":00Z,").replace("2020/01/01", "2020-01-01").replace("co2", "co2_wet")
+    record = mine(tmp_path, table, plain.replace('value = "co2"', 'value = "co2_wet"'), "CO2")
+    assert record["time_start"].values[0] == np.datetime64("2020-01-01T08:00")
+    assert record.attrs["warnings"][:2] == [
+        "5 times name another offset from UTC than time.zone, UTC+08:00: their own was taken",
+        "5 values are of column 'co2_wet', which by its name is of wet air: taken as dry mole fractions",
+    ]
+    ends = mine(tmp_path, TABLE.replace("12:00", "24:00")).attrs["warnings"]
+    assert ends[0] == "1 times of 24:00 are ends of their intervals, and time.stamp is 'start'"

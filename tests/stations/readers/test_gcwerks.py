@@ -149,3 +149,13 @@ def test_fixed_width_and_ragged_files_read_alike():
     one, two = (read_text(t, "a.picarro.hourly.9m.dat") for t in (text, ragged))
     np.testing.assert_array_equal(one["value"].values, two["value"].values)
     np.testing.assert_array_equal(one["time"].values, two["time"].values)
+
+
+def test_an_hour_of_unknown_length_is_told(sample_data):
+    """The file's name says that its rows are hours; without it they are stamps, half an hour early."""
+    text = (sample_data / "stations/crds/bsd.picarro.hourly.108m.min.dat").read_text()
+    assert read_text(text, "bsd.picarro.hourly.108m.dat").attrs["interval_seconds"] == 3600.0
+    (warning,) = [w for w in read_text(text, "bsd.dat").attrs["warnings"] if "length" in w]
+    assert warning.endswith(
+        "stamped at the start of intervals whose length the file does not say: taken as instants"
+    )

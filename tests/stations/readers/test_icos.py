@@ -177,3 +177,24 @@ def test_integrated_samples_of_radiocarbon(unit, length):
 def test_an_integration_time_without_unit_is_not_guessed():
     with pytest.raises(FormatError, match="IntegrationTime is in days or hours"):
         read_text(icos_integrated(simple(), "units"), "x.14C")
+
+
+def test_west_and_south_may_be_letters():
+    text = icos_l2(simple(3, species="co2", flag=["O"] * 3))
+    west = read_text(text.replace("# LONGITUDE: ", "# LONGITUDE: 12.5 W\n# WAS: "))
+    assert west["longitude"].values.tolist() == [-12.5] * 3
+    south = read_text(text.replace("# LATITUDE: ", "# LATITUDE: -12.5 S\n# WAS: "))
+    assert south["latitude"].values.tolist() == [-12.5] * 3
+
+
+def test_a_zone_without_an_offset_is_no_utc():
+    text = icos_l2(simple(3, species="co2", flag=["O"] * 3), zone="CET", comment="local")
+    with pytest.raises(FormatError, match="time zone 'CET' is no offset from UTC"):
+        read_text(text)
+
+
+def test_the_column_of_the_species_is_known_by_its_name():
+    text = icos_l2(simple(3, species="co2", flag=["O"] * 3)).replace(
+        "co2;Stdev;NbPoints;", "co2;NbPoints;Stdev;"
+    )
+    assert read_text(text).attrs["species"] == "CO2"

@@ -481,3 +481,42 @@ def test_several_intakes_under_another_name_stay_apart(name):
         words[place] = ("10", "80")[i % 2]
         lines[i] = " ".join(words)
     assert set(read_text("\n".join(lines))["intake_height_m"].values) == {10.0, 80.0}
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "match"),
+    [("gas", ("CO2", "CH4"), "several substances"), ("station", ("WLG", "MLO"), "several sites")],
+)
+def test_a_column_more_that_tells_rows_apart_is_asked_about(name, cells, match):
+    """Rows of two gases, or sites, would become one record, the second gas as numbers of the first."""
+    lines = noaa_text(simple(4)).splitlines()
+    told = [*lines[:-5], f"{lines[-5]} {name}", *(f"{x} {cells[i % 2]}" for i, x in enumerate(lines[-4:]))]
+    with pytest.raises(ConfigError, match=f"column '{name}' names {match}"):
+        read_text("\n".join(told))
+
+
+def test_a_stamp_that_can_be_read_two_ways_is_asked_about_and_an_option_that_contradicts_refused():
+    words = "Hours begin at 0; values are reported at the end of the averaging interval."
+    hourly = noaa_text(simple(3), "HourlyData").replace(
+        "# value:units", f"# time_components:comment : {words}\n# value:units"
+    )
+    with pytest.raises(ConfigError, match="as their start or end .* say which with --stamp"):
+        read_text(hourly)
+    assert read_text(hourly, stamp="end").attrs["interval"] == "end"
+    with pytest.raises(ConfigError, match="--stamp middle was given, but the file says .* the start or end"):
+        read_text(hourly, stamp="middle")
+    with pytest.raises(ConfigError, match="--stamp end was given, but times of this file name the start"):
+        read_text(wdcgg(simple(3), tag="hourly"), stamp="end")
+    warnings = read_text(noaa_text(simple(3)), stamp="end").attrs["warnings"]
+    assert warnings == ["3 rows have times without a length: --stamp end moves none"]
+
+
+def test_times_that_the_header_calls_local_are_refused():
+    def said(words):
+        comment = f"# time_components:comment : {words}\n# value:units"
+        return noaa_text(simple(3)).replace("# value:units", comment)
+
+    for words in ("In LST.", "local standard time (UTC+8).", "local time, UTC -7"):
+        with pytest.raises(FormatError, match="its times are local by its header"):
+            read_text(said(words))
+    assert read_text(said("UTC; add site_utc2lst for local time")).attrs["warnings"] == []

@@ -305,3 +305,42 @@ def test_a_file_without_flags_is_taken_as_it_stands(tmp_path):
     record = read(path)
     assert record["quality_original"].values.tolist() == [""] * 4
     assert (record["quality"].values == 0).all()
+
+
+def test_heights_and_spreads_come_in_their_own_unit(tmp_path):
+    path = obspack(tmp_path / "co2.nc", simple(3))
+    plain = read(path)
+    with netCDF4.Dataset(path, "a") as nc:
+        nc["latitude"].units = nc["longitude"].units = "degrees"
+        for name, unit, factor in (("altitude", "km", 1e-3), ("intake_height", "feet", 1 / 0.3048)):
+            nc[name].units = unit
+            nc[name][:] = nc[name][:] * factor
+    for name in ("latitude", "longitude", "altitude_m", "intake_height_m"):
+        np.testing.assert_allclose(read(path)[name], plain[name], rtol=1e-6)
+    with netCDF4.Dataset(path, "a") as nc:
+        nc["value_std_dev"].units = "%"
+    with pytest.raises(FormatError, match="value_std_dev is in '%', of the value or of what nobody says"):
+        read(path)
+
+
+def test_an_intake_above_the_sea_shows_against_the_ground(tmp_path):
+    path = obspack(tmp_path / "co2.nc", simple(3))
+    with netCDF4.Dataset(path, "a") as nc:
+        nc.createVariable("elevation", "f4", ("obs",))[:] = nc["altitude"][:] - nc["intake_height"][:]
+    assert read(path).attrs["warnings"] == []
+    with netCDF4.Dataset(path, "a") as nc:
+        nc["intake_height"][:] = nc["altitude"][:]
+    assert "one of the three is not what it says" in read(path).attrs["warnings"][0]
+
+
+def test_an_epoch_that_the_header_contradicts_is_told(tmp_path):
+    said = {"dataset_start_date": "2020-01-01T00:00:00Z", "dataset_stop_date": "2020-01-01T02:00:00Z"}
+    path = obspack(tmp_path / "co2.nc", simple(3), attrs=said)
+    with netCDF4.Dataset(path, "a") as nc:
+        nc["time"].units = "seconds since 1990-01-01"
+    warnings = read(path).attrs["warnings"]
+    assert any("from the header's start and stop: is their unit right?" in w for w in warnings)
+    assert any(
+        w == "3 rows are of a time to come: is the unit of time, or the order of a date, right?"
+        for w in warnings
+    )

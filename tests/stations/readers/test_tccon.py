@@ -13,7 +13,7 @@ from stations.readers import read_all
 from stations.readers.tccon_column import level_weights
 from stations.record.summary import summary
 from stations.store.observations import observations
-from tests.stations.dialects_netcdf import ggg2014
+from tests.stations.dialects_netcdf import ggg2014, ggg2020
 
 HARWELL = "satellite/tccon/hw20230402_20230402.public.qc.nc"
 
@@ -371,3 +371,38 @@ def test_kernels_clamped_at_the_end_of_their_table_are_counted(harwell, tmp_path
     record = read(copy(harwell, tmp_path / "hw.nc", clamp))
     assert record["kernel_extrapolation"].values[:3].tolist() == [2, 2, 2]
     assert "3 rows have a kernel clamped at the end of its table" in record.attrs["warnings"]
+
+
+def test_units_of_columns_count_and_pressures_that_none_has_are_flagged(tmp_path):
+    path = ggg2020(tmp_path / "xx20170714_20170714.public.nc")
+    plain = read(path)
+    assert plain.attrs["warnings"] == []
+    with netCDF4.Dataset(path, "a") as nc:
+        nc["xco2_error"].units, nc["xco2_error"][:] = "ppb", 400.0
+        nc["zobs"].units, nc["zobs"][:] = "m", 200.0
+    told = read(path)
+    for name in ("uncertainty", "altitude_m"):
+        np.testing.assert_allclose(told[name], plain[name])
+    with netCDF4.Dataset(path, "a") as nc:
+        nc["xco2_error"].units = "ppm"
+        nc["prior_pressure"][:] *= 1013.25
+    told = read(path)
+    assert told.attrs["warnings"] == ["3 rows begin at 1.02668e+06 hPa (flagged 'operator')"]
+    assert (told["quality"].values == int(Quality.OPERATOR)).all()
+    with netCDF4.Dataset(path, "a") as nc:
+        nc["prior_pressure"][:] /= 1013.25
+        variable = nc.createVariable("ak_pressure", "f8", ("prior_altitude",))
+        variable[:] = [100.0, 400.0, 700.0, 1000.0]
+    with pytest.raises(FormatError, match="kernels run from the top down by ak_pressure"):
+        read(path)
+
+
+@pytest.mark.parametrize(("error", "said"), [(4e-7, "1e-09 times"), (400.0, "1 times")])
+def test_uncertainties_in_another_unit_are_told(tmp_path, error, said):
+    path = ggg2020(tmp_path / "xx20170714_20170714.public.nc")
+    with netCDF4.Dataset(path, "a") as nc:
+        nc["xco2"][:] = 400.0
+        nc["xco2_error"][:] = error
+    assert read(path).attrs["warnings"] == [
+        f"3 rows have an uncertainty {said} the value: is its unit right?"
+    ]

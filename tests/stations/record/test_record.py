@@ -131,6 +131,10 @@ def test_missing_values_are_flagged_and_rejected_ones_are_not_judged():
 
 def test_column_and_point_have_ranges_of_their_own():
     assert make([1000.0] * 2).attrs["warnings"] == []  # a city hour
+    (said,) = make([1900.0] * 30).attrs["warnings"]  # and methane in the column of carbon dioxide
+    assert said.startswith(
+        "30 values of CO2 in ppm have a median of 1900, and no column of air is outside 300"
+    )
     with pytest.raises(UnitError, match="outside 300 to 600"):
         make([1000.0] * 2, kind="column")
 

@@ -63,6 +63,15 @@ from stations.record.scale_names import canonical_scale, is_known
         ("NOAA-04A", "CH4", "WMO CH4 X2004A"),
         ("NOAA-06", "SF6", "WMO SF6 X2006"),
         ("WMO X2004A", "H2", "WMO H2 X2004A"),  # kept, and not known
+        ("NOAA/CMDL 83", "CH4", "CMDL-83"),  # before WMO kept one; the name of `scales.toml`
+        ("NOAA CMDL-1983", "CH4", "CMDL-83"),
+        ("CMDL 83 CH4", "CH4", "CMDL-83"),
+        ("CMDL 83 CO2", "CH4", "CMDL 83 CO2"),  # of another gas: kept, and not known
+        ("NOAA/CMDL 93", "CO2", "WMO CO2 X93"),
+        ("NOAA/CMDL 2004", "CH4", "WMO CH4 X2004"),
+        ("NIES 94 CH4 scale", "CH4", "NIES-94"),
+        ("AGAGE SIO-98", "N2O", "SIO-98"),
+        ("Tohoku University 1987", "CH4", "TU-87"),
         ("NOAA-2006A", "CO2", "NOAA06A"),  # no WMO scale of CO2 has that year
     ],
 )

@@ -171,6 +171,15 @@ def test_of_hours_days_and_months_the_finest_count(tmp_path, order):
     assert "3 rows are means" in said["months.csv"]  # April alone counts
 
 
+def test_a_mean_lost_to_an_hour_is_counted(tmp_path):
+    """One good hour takes a month's place: the hours are the record, and that they fill little of it is said."""
+    hours = np.arange("2020-01-31T23", "2020-02-28", dtype="datetime64[h]")
+    months = np.array(["2020-01-01", "2020-02-01"], "datetime64[D]")
+    made_of(tmp_path, "hours.csv", "1h", hours, 400.0)
+    (said,) = made_of(tmp_path, "months.csv", "month", months, 401.0)["elsewhere"].values()
+    assert said.endswith("by up to 1 ppm, and 1 of them have such for less than half of their time")
+
+
 def test_flasks_filled_over_a_time_are_no_part_of_an_analysers_means(tmp_path):
     """Two hours of flask in a day of means; the same flasks in a second file count once."""
     made_of(tmp_path, "days.csv", "1d", HOURS[::24], 400.0)
