@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from obsnet.constants import SECONDS_PER_YEAR, species
-from obsnet.conventions import deviation_factor
+from obsnet.conventions import deviation_factor, one_deviation
 from obsnet.crosscheck.systems.estimate import GridResolution, SystemEstimate
 from obsnet.crosscheck.systems.layouts import LAYOUTS, Layout
 from obsnet.crosscheck.systems.scaled import read_scaled
@@ -169,6 +169,10 @@ def _read(path: str, options: SystemOptions, layout: Layout, members: str | None
     spread = found["uncertainty"]
     if options.spread is not None:
         own, of = _stated_units(path, [options.spread]), stated or options.units or layout.units or None
+        with open_netcdf4(path) as data:
+            variable = data.variables.get(options.spread)
+            held = {} if variable is None else {k: variable.getncattr(k) for k in variable.ncattrs()}
+        one_deviation(held, f"{path}: {options.spread}")
         spread = deviation_factor(own, of, f"{path}: {options.spread}") * read(options.spread)["flux"]
     history = str(found["attrs"]["history"]).splitlines()[0].partition(": ")[2]
     return {

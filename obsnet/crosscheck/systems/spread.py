@@ -43,6 +43,9 @@ def asked_region(text: str) -> str:
     ('130000', 'BEL+LUX', 'CHN')
     """
     key, _ = region_key(text)
+    within = [p for p in parts_of(key) if p in PROVINCES]
+    if NATION in parts_of(key) and within:
+        raise RegionError(f"{text}: {NATION} holds {', '.join(within)}, which would count twice")
     if key != text.strip() or "+" in key:
         return key
     try:
@@ -185,7 +188,7 @@ def _row(e: SystemEstimate, mean: Mean, key: str, period: Period, unresolved: fl
             known = mean.periods == 1 or e.members is not None or e.joint is not None
             common = sd if known else math.nan
     found = {"cell": "", "shared": math.nan, "split_sd": math.nan, "resolved": None}
-    if e.resolution is not None:
+    if e.resolution is not None and used.sum() == 1:  # of a sum of regions it is not known
         k = int(np.argmax(weight))
         split, size = float(e.resolution.split_sd[k]), float(e.resolution.magnitude[k])
         found = {
