@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape, quoteattr
 
 from obsnet.atomic import atomic_path
 from obsnet.language import Language, Words
@@ -40,6 +41,8 @@ _SIZES = {  # in points, and whether a heading's font
     "Subtitle": (11, False), "Heading 1": (15, True), "Heading 2": (12, True),
 }  # fmt: skip
 _GRID = "Table Grid"
+_WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+_TEXT, _END = '<w:t xml:space="preserve">', "</w:t>"
 
 
 def said(text: Words | str, language: Language) -> str:
@@ -175,42 +178,24 @@ class _Writer:
 
     def _table(self, head: Sequence[Words], rows: Sequence[Sequence[Any]]) -> None:
         from docx.enum.table import WD_TABLE_ALIGNMENT
-        from docx.enum.text import WD_ALIGN_PARAGRAPH
-        from docx.oxml.ns import qn
-        from docx.shared import Cm, Pt
+        from docx.oxml import parse_xml
+        from docx.shared import Cm
 
         texts = [
             [said(c, self.language).replace(" ± ", "\u00a0±\u00a0") for c in row] for row in (head, *rows)
         ]
-        table = self.book.add_table(rows=len(texts), cols=len(head), style=_GRID)
-        own = self.book.styles[_CELL].style_id
+        table = self.book.add_table(rows=0, cols=len(head), style=_GRID)
         table.alignment = WD_TABLE_ALIGNMENT.CENTER
         table.autofit = False
-        size = self.book.styles[_CELL].font.size
-        points = _SIZES[_CELL][0] if size is None else size.pt
+        cell = self.book.styles[_CELL]
+        points = _SIZES[_CELL][0] if cell.font.size is None else cell.font.size.pt
         found, share = _widths(texts, self.width, points)
         widths = [Cm(w) for w in found]
         right = [k > 0 and all(_numeric(r[k]) for r in texts[1:]) for k in range(len(head))]
-        for number, (row, cells) in enumerate(zip(table.rows, texts, strict=True)):
-            _mark(row, "w:cantSplit")
-            if number == 0:
-                _mark(row, "w:tblHeader")
-            for cell, shown, width, to_right in zip(row.cells, cells, widths, right, strict=True):
-                cell.width = width
-                paragraph = cell.paragraphs[0]
-                paragraph._p.style = own  # by its id: looking a style up takes longer than all else
-                # a stroke may begin a line, which Word does not know by itself
-                run = paragraph.add_run(shown if number else shown.replace("/", "\u200b/"))
-                if to_right:
-                    paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT
-                if number == 0:
-                    run.bold = True
-                    if share < 1.0:
-                        run.font.size = Pt(round(2.0 * share * points) / 2.0)
-                    shade = cell._tc.get_or_add_tcPr().makeelement(qn("w:shd"))
-                    for key, value in (("val", "clear"), ("color", "auto"), ("fill", _GREY)):
-                        shade.set(qn(f"w:{key}"), value)
-                    cell._tc.get_or_add_tcPr().append(shade)
+        small = round(2.0 * share * points) if share < 1.0 else 0  # in halves of a point
+        for number, row in enumerate(texts):
+            cells = zip(row, [w.twips for w in widths], right, strict=True)
+            table._tbl.append(parse_xml(_row(list(cells), cell.style_id, number == 0, small)))
         for column, width in zip(table.columns, widths, strict=True):
             column.width = width
         self.book.add_paragraph().paragraph_format.space_after = 0
@@ -275,11 +260,37 @@ def _field(paragraph: Any, code: str, shown: str) -> None:
         run._r.append(part)
 
 
-def _mark(row: Any, name: str) -> None:
-    from docx.oxml.ns import qn
+def _row(cells: Sequence[tuple[str, int, bool]], style: str, head: bool, small: int) -> str:
+    """Return a row of a table as the file has it: one piece of text is made in a tenth of the time of many calls.
 
-    properties = row._tr.get_or_add_trPr()
-    properties.append(properties.makeelement(qn(name)))
+    Parameters
+    ----------
+    cells : sequence of (str, int, bool)
+        Text, width in twentieths of a point, whether set to the right.
+    style : str
+        Id of the style of the cells.
+    head : bool
+        A row that is repeated on each page, in bold letters on grey.
+    small : int
+        Size of the head's letters in halves of a point, 0 for the style's own.
+    """
+    made = []
+    for shown, width, to_right in cells:
+        # a stroke may begin a line, which Word does not know by itself
+        text = escape(shown.replace("/", "\u200b/") if head else shown)
+        text = text.replace("\t", f"{_END}<w:tab/>{_TEXT}").replace("\n", f"{_END}<w:br/>{_TEXT}")
+        letters = f'<w:b/><w:sz w:val="{small}"/>' if small else "<w:b/>"
+        made.append(
+            f'<w:tc><w:tcPr><w:tcW w:type="dxa" w:w="{width}"/>'
+            + (f'<w:shd w:val="clear" w:color="auto" w:fill="{_GREY}"/>' if head else "")
+            + f"</w:tcPr><w:p><w:pPr><w:pStyle w:val={quoteattr(style)}/>"
+            + ('<w:jc w:val="right"/>' if to_right else "")
+            + "</w:pPr><w:r>"
+            + (f"<w:rPr>{letters}</w:rPr>" if head else "")
+            + f"{_TEXT}{text}{_END}</w:r></w:p></w:tc>"
+        )
+    properties = "<w:cantSplit/>" + ("<w:tblHeader/>" if head else "")
+    return f'<w:tr xmlns:w="{_WORD}"><w:trPr>{properties}</w:trPr>{"".join(made)}</w:tr>'
 
 
 def _numeric(text: str) -> bool:
