@@ -119,16 +119,13 @@ def _estimate(data: Any, where: str, system: str, sector: str, gas: str | None) 
     if names["sd"]:
         spread = data[names["sd"]].transpose("time", ...)
         one_deviation(spread.attrs, f"{where}: {spread.name}")
-        sd = _own(spread, factor, where) * np.asarray(spread.values, float)
+        quoted, sd = sd, _own(spread, factor, where) * np.asarray(spread.values, float)
+        notes += _said_apart(sd, quoted, "those of its percentiles", "the deviations are taken")
     if names["covariance"]:
         covariance, said = _square(data.variables[names["covariance"]], factor, names["covariance"], where)
         notes += said
         root = np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 0.0))
-        apart = float(np.nanmedian(root / np.where(sd > 0.0, sd, np.nan))) if np.isfinite(sd).any() else 1.0
-        if not 0.9 < apart < 1.1:
-            notes.append(
-                f"deviations by its covariance are {apart:.2g} times those it states; the covariance is taken"
-            )
+        notes += _said_apart(root, sd, "those it states", "the covariance is taken", " by its covariance")
         sd = np.where(np.isfinite(root), root, sd)
     joint = (
         _joint(data.variables[names["joint"]], factor, names["joint"], sd, where) if names["joint"] else None
@@ -191,6 +188,13 @@ def _square(variable: Any, factor: float, name: str, where: str) -> tuple[Floats
         except UnitError:
             continue
     raise UnitError(f"{where}: {name} is in {unit!r}, a mass a year squared such as kg2 yr-2 is needed")
+
+
+def _said_apart(one: Floats, other: Floats, than: str, taken: str, by: str = "") -> list[str]:
+    """Say that deviations differ from others of the same totals."""
+    known = np.isfinite(one) & (other > 0.0)
+    apart = float(np.median(one[known] / other[known])) if known.any() else 1.0
+    return [] if 0.9 < apart < 1.1 else [f"deviations{by} are {apart:.2g} times {than}; {taken}"]
 
 
 def _joint(variable: Any, factor: float, name: str, sd: Floats, where: str) -> Floats:

@@ -34,6 +34,9 @@ SPREAD = (
 )  # fmt: skip
 
 
+_FEW = 6  # names in a note
+
+
 def asked_region(text: str) -> str:
     """Return the key of a region as a person writes it: a country, several with +, a province in either language.
 
@@ -118,8 +121,11 @@ def systems_table(
             if mean is None:
                 continue
             found = [r for key in keys if (r := _row(e, mean, key, period, unresolved)) is not None]
-            if not found:
-                notes.append(f"{period}: {e.system} has no total of these regions")
+            there = {r["region"] for r in found}
+            lost = [key for key in keys if key not in there and _weights(e, key) is not None]
+            if lost or not found:
+                which = ", ".join(lost[:_FEW]) + (" …" if len(lost) > _FEW else "") or "these regions"
+                notes.append(f"{period}: {e.system} has no total of {which}")
             rows += found
     for key in keys:
         if not any(r["region"] == key for r in rows):

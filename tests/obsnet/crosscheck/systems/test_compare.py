@@ -151,6 +151,13 @@ def test_a_sum_of_regions_is_no_single_one(tmp_path):
         compared(system, region=["CHN+110000"])
 
 
+def test_a_region_that_one_system_lacks_is_said(tmp_path, three):
+    gap = country_file(tmp_path / "g.nc", constant(np.nan, 5.0), constant(0.3, 0.4), levels=None)
+    found = compared(three[0], f"g={gap}", period=["2023"])
+    assert found.spread.set_index("region")["systems"].to_dict() == {"DEU": 1, "FRA": 2}
+    assert "2023: g has no total of DEU" in found.notes
+
+
 def test_a_deviation_of_nothing_is_none(tmp_path):
     path = country_file(tmp_path / "z.nc", constant(1, 5), constant(0.0, 0.4), levels=None)
     found = compared(f"z={path}", period=["2023-01"])

@@ -243,6 +243,12 @@ def test_a_joint_covariance_and_a_deviation_are_held_against_what_stands_beside(
             (RangeError, FormatError), match="states a deviation of 2e-07|has dimensions time"
         ):
             read_paris(tmp_path / "j.nc", "j")
+    half = data[f"stdev_{base}"].values[:, None] * np.array([-1.0, 1.0])[None, :, None]
+    wide = (("time", "percentile", "country"), data[base].values[:, None] + half)
+    both = data.assign({f"percentile_{base}": wide}).assign_coords(percentile=[0.025, 0.975])
+    both.to_netcdf(tmp_path / "b.nc")  # half-widths in the place of deviations
+    notes = read_paris(tmp_path / "b.nc", "b").notes
+    assert "deviations are 2 times those of its percentiles; the deviations are taken" in notes
     data[f"stdev_{base}"].attrs["long_name"] = "half width of the 95 % interval"
     data.to_netcdf(tmp_path / "k.nc")
     with pytest.raises(RangeError, match="says of itself '95 %': one standard deviation is needed"):
