@@ -57,6 +57,7 @@ def check_inputs(case: Case, steps: Sequence[tuple[Stage, Options]]) -> list[Che
         lines: list[str] = []
         faults: list[str] = []
         try:
+            stage.beforehand(options, case)
             own = stage.check
             for said in own(options, case, before) if own else _look_for(stage, options, case, before):
                 (faults if isinstance(said, ObsnetError) else lines).append(str(said))

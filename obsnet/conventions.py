@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
 
 from obsnet.constants import MOLAR_MASS_CARBON, SPECIES, Species, species
-from obsnet.errors import ConfigError, FormatError, MissingVariableError, UnitError
+from obsnet.errors import ConfigError, FormatError, MissingVariableError, RangeError, UnitError
 from obsnet.typing import Times
 from obsnet.units import conversion_factor
 
@@ -20,6 +21,7 @@ __all__ = [
     "find_substance",
     "mole_factor",
     "named_dimensions",
+    "one_deviation",
     "time_bounds",
     "unnamed_dimensions",
 ]
@@ -35,6 +37,11 @@ _NAMES = {
 # CarbonTracker and friends write "gC", "kg C", "kgCO2": a statement of whose mass it is.
 _OF = re.compile(r"(?<![A-Za-z])((?:[kMGTPµu])?g|t|tonnes?|tons?)[ _]?(C|CO2|CH4|CO|N2O|SF6)(?![A-Za-z0-9])")
 _UNEVEN = re.compile(r"\b(months?|mon|years?|yr|annum|a)\b|/a\b", re.IGNORECASE)
+# What a spread says of itself that is not one standard deviation.
+_NO_DEVIATION = re.compile(
+    r"\b9[0579](\.\d+)? ?(%|per ?cent)|\b[23][ -]?(sigma|σ|standard deviations)|\bvariance\b|\brelative\b|95 ?％|置信",
+    re.IGNORECASE,
+)
 _ONE_CARBON = {"CO2", "CH4", "CO"}
 
 
@@ -107,6 +114,30 @@ def find_substance(variable: Any, data: Any, asked: str | None, where: str = "")
     if wanted is None or (found is not None and found != wanted):
         raise UnitError(f"{where}: {variable.name!r} is of {names[0]}, not of {asked}")
     return wanted
+
+
+def one_deviation(attrs: Mapping[str, Any], what: str) -> None:
+    """Refuse a spread whose own text says that it is not one standard deviation.
+
+    Parameters
+    ----------
+    attrs : mapping
+        Of the variable: ``long_name``, ``description`` and ``comment`` are read.
+    what : str
+        File and variable, for the text.
+
+    Raises
+    ------
+    RangeError
+        A confidence interval, several standard deviations, a variance or a relative error.
+    """
+    text = " ".join(str(attrs.get(k, "")) for k in ("long_name", "description", "comment"))
+    found = _NO_DEVIATION.search(text)
+    if found:
+        raise RangeError(
+            f"{what} says of itself {found[0]!r}: one standard deviation is needed; convert it (a 95 % interval has a "
+            "half-width of 1.96 of them), and its long_name with it"
+        )
 
 
 def deviation_factor(stated: str | None, unit: str | None, what: str) -> float:

@@ -140,6 +140,9 @@ class Stage:
         ``check(options, case, before)`` opens inputs, reads what is cheap to read and yields lines, and an
         `obsnet.errors.ObsnetError` where a run would stop or leave something out; `before` names the stages of the case
         that come first and may not have run yet. By default files are only looked for.
+    beforehand : callable
+        ``beforehand(options, case)`` raises an `obsnet.errors.ObsnetError` for what can be told at no cost before the
+        first stage of a case runs, such as a document of the user's that is not there.
     """
 
     name: str
@@ -153,6 +156,7 @@ class Stage:
     shards: bool = False
     forecast: Callable[[Any, Case], Iterable[str]] = lambda _options, _case: ()
     check: Callable[[Any, Case, tuple[str, ...]], Iterable[str | ObsnetError]] | None = None
+    beforehand: Callable[[Any, Case], None] = lambda _options, _case: None
 
 
 def load_stages(names: Iterable[str] | None = None) -> dict[str, Stage]:
@@ -390,6 +394,8 @@ def run_case(
     """
     if case.run.part is not None:
         raise ConfigError(f"run.shard = {case.run.shard!r}: a shard is of one stage; see `run_shard`")
+    for stage, options in steps:
+        stage.beforehand(options, case)
     sweep(case.out)
     contents = contents_of(case) if contents is None else contents
     results: dict[str, dict[str, Any]] = {}

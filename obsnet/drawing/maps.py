@@ -18,6 +18,8 @@ VERDICT_COLOURS = {
     "not testable": "#CFCFCF",
 }
 _EXTENT = (74.0, 134.5, 15.5, 54.0)
+_SEA = (106.0, 122.5, 2.5, 24.0)  # of the inset
+_AROUND = 8.0  # degrees, by which the corners of the inset reach beyond these
 _EDGE = 0.5  # degrees, the longest that is drawn straight
 _CHINA = (15.0, 56.0, 70.0, 140.0)  # south, north, west, east: a grid inside is drawn as a map of China
 
@@ -114,7 +116,7 @@ def map_axes(
     if home:
         axes.set_extent(_EXTENT, ccrs.PlateCarree())
         axes.south_china_sea = axes.inset_axes((0.86, 0.0, 0.14, 0.24), projection=projection)
-        axes.south_china_sea.set_extent((106.0, 122.5, 2.5, 24.0), ccrs.PlateCarree())
+        axes.south_china_sea.set_extent(_SEA, ccrs.PlateCarree())
     else:
         axes.set_extent((west, east, south, north), ccrs.PlateCarree())
     borders = list(axes.regions.geometry)
@@ -183,6 +185,25 @@ def grid_map(
 
     values = np.ma.masked_invalid(values)
     low, high = limits or tuple(np.percentile(values.compressed(), (1, 99)) if values.count() else (0, 1))
-    style = {"transform": ccrs.PlateCarree(), "cmap": cmap, "vmin": low, "vmax": high, "zorder": 0}
-    mesh, *_ = (p.pcolormesh(grid.lon_edges, grid.lat_edges, values, **style) for p in _places(axes))
+    style = {"cmap": cmap, "vmin": low, "vmax": high, "zorder": 0}
+    sea = axes.south_china_sea
+    if sea is None:
+        mesh = axes.pcolormesh(grid.lon_edges, grid.lat_edges, values, transform=ccrs.PlateCarree(), **style)
+    else:  # corners are put on the map once, for all that is drawn of them
+        x, y = np.moveaxis(
+            _home().transform_points(ccrs.PlateCarree(), *np.meshgrid(grid.lon_edges, grid.lat_edges)), -1, 0
+        )[:2]
+        mesh = axes.pcolormesh(x, y, values, **style)
+        west, east, south, north = _SEA
+        r = _within(grid.lat_edges, south - _AROUND, north + _AROUND)
+        c = _within(grid.lon_edges, west - _AROUND, east + _AROUND)
+        if r.stop > r.start and c.stop > c.start:
+            corners = (slice(r.start, r.stop + 1), slice(c.start, c.stop + 1))
+            sea.pcolormesh(x[corners], y[corners], values[r, c], **style)
     axes.figure.colorbar(mesh, ax=axes, shrink=0.75, pad=0.02, label=label, extend="both")
+
+
+def _within(edges: Any, low: float, high: float) -> slice:
+    """Return which cells of an axis lie in a range, in part at least."""
+    found = np.flatnonzero((edges[1:] > low) & (edges[:-1] < high))
+    return slice(int(found[0]), int(found[-1]) + 1) if found.size else slice(0, 0)

@@ -62,18 +62,21 @@ def report_files(
     Raises
     ------
     FormatError
-        The table is not one of `obsnet crosscheck`.
+        The table is not one of `obsnet crosscheck`; a template of which no annex can be made, before anything is read.
     """
     from obsnet.atomic import atomic_path
     from obsnet.cf import read_netcdf, write_geotiff
     from obsnet.crosscheck.verdicts.table import read_table
     from obsnet.field import grid_of
     from obsnet.reading import reading
+    from obsnet.report.annex.document import check_template
     from obsnet.report.files import write_files
     from obsnet.report.page import write_report
     from obsnet.seal import check_file
     from obsnet.work.isolated import apart
 
+    if options.template is not None and "docx" in options.formats:
+        check_template(options.template, out / "annex.docx")
     # a seal that holds keeps damage out (not malice: whoever forges one ends this command, and nothing else)
     data = read_netcdf(posterior) if check_file(posterior) else apart(read_netcdf, posterior)
     table = read_table(table_file)

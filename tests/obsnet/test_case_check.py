@@ -6,7 +6,9 @@ import pytest
 
 from obsnet import cli
 from obsnet.case_check import few, later
-from obsnet.errors import ObsnetError
+from obsnet.config import read_toml
+from obsnet.errors import FormatError, ObsnetError
+from obsnet.pipeline import read_case, run_case
 from tests.inversion.case.files import write_case
 
 
@@ -53,6 +55,20 @@ def test_a_file_that_is_not_there(case, check):
     code, said = check(case)
     assert code == 2
     assert "prior.nc: no such file" in said
+
+
+def test_a_template_that_is_not_there_stops_a_run_before_its_first_stage(case, check):
+    """Nobody waits for an inversion to hear of it; what is no part of this run is not asked for."""
+    plain = case.read_text()
+    case.write_text(f'{plain}\n[report]\ntemplate = "paper.docx"\n')
+    code, said = check(case)
+    assert code == 2
+    assert "paper.docx: no such file (the template of the annex)" in said
+    place, steps = read_case(read_toml(case), case)
+    with pytest.raises(FormatError, match=r"paper.docx: no such file"):
+        run_case(place, steps, report=lambda line: pytest.fail(f"began: {line}"))
+    case.write_text(f'{plain}\n[report]\ntemplate = "paper.docx"\nformats = ["csv"]\n')
+    assert "paper.docx" not in check(case)[1]
 
 
 def test_nothing_is_written(case, check):

@@ -16,7 +16,7 @@ from obsnet.coverage import polygon_area
 from obsnet.errors import GridError, RangeError, RegionError, UnitError
 from obsnet.grid import Grid
 from obsnet.regions import provinces, read_regions
-from obsnet.zonal import OFFSHORE, assign_points, cache_folder, zonal_weights
+from obsnet.zonal import OFFSHORE, assign_points, cache_folder, sum_covariance, zonal_weights
 
 UNIT = Grid.regular(0, 4, 0, 6, 1, 1)
 CHINA = Grid.regular(3, 54, 73, 136, 0.1, 0.1)
@@ -33,6 +33,22 @@ def weights(frame, grid, **options):
 @pytest.fixture(scope="module")
 def china():
     return weights(provinces(), CHINA)
+
+
+def test_covariance_of_totals_whose_cells_err_by_themselves():
+    """By the dense product; regions are tied by the cells that they share, and a cell that nobody has is not asked."""
+    halves = weights(
+        regions(a=shapely.box(0, 0, 2.5, 3), b=shapely.box(2.5, 0, 5, 3), c=shapely.box(5, 3, 6, 4)), UNIT
+    )
+    area = halves.matrix[:3]
+    spread = np.random.default_rng(0).uniform(0.5, 2.0, (2, 3, UNIT.size))
+    found = sum_covariance(area, spread)
+    dense = area.toarray()
+    np.testing.assert_allclose(found, np.einsum("rc,xyc,sc->xyrs", dense, spread**2, dense), rtol=1e-12)
+    assert (found[..., 0, 1] > 0).all()
+    assert (found[..., 0, 2] == 0).all()
+    spread[..., UNIT.size - 6] = np.nan  # north-west corner, of no region
+    np.testing.assert_array_equal(sum_covariance(area, spread), found)
 
 
 class TestDomain:

@@ -10,15 +10,20 @@ import numpy as np
 
 from obsnet.crosscheck.attribution.kernel import by_errors, by_share, sector_covariance
 from obsnet.crosscheck.attribution.options import AttributeOptions
-from obsnet.crosscheck.compared.inventory_rows import Chosen, RowChoice, choose_rows
+from obsnet.crosscheck.bridge.harmonise import refuse_net
+from obsnet.crosscheck.compared.inventory_rows import Chosen, RowChoice, category_code, choose_rows
 from obsnet.crosscheck.compared.periods import TimeChoice
 from obsnet.crosscheck.compared.sources import with_inversion
 from obsnet.crosscheck.compared.totals import RegionTotals
 from obsnet.crosscheck.reconcile.kernel import combine
 from obsnet.crosscheck.rules.statistics import sd_of
-from obsnet.crosscheck.words import joined
+from obsnet.crosscheck.words import joined, say
 from obsnet.errors import ConfigError
+from obsnet.inventory.notes import in_both
+from obsnet.inventory.sources.carbon import said_of_carbon
+from obsnet.language import Words
 from obsnet.sheets import csv_text
+from obsnet.typing import Floats
 
 __all__ = ["COLUMNS", "attribute_files", "attribute_table"]
 
@@ -28,6 +33,7 @@ COLUMNS = (
 )  # fmt: skip
 _TOTAL = "total"
 _GAP = 0.01  # of a stated total that its categories may lack
+_SUM = 1e-3  # of a sum that rounding may lack
 
 
 def attribute_files(options: AttributeOptions) -> Any:
@@ -65,11 +71,12 @@ def attribute_table(totals: RegionTotals, inventory: Any, options: AttributeOpti
     Raises
     ------
     ConfigError
-        Fewer than two categories, one inside another, categories that do not make up a stated total, and what
-        `choose_rows` and `with_inversion` refuse.
+        Fewer than two categories, one inside another or the sum of the others, categories that do not make up a stated
+        total, a net flux, and what `choose_rows` and `with_inversion` refuse.
     """
     import pandas as pd
 
+    refuse_net(totals.sector, totals.gas, None, bridges=False)
     names = _categories(inventory, options.category)
     choice = RowChoice(
         period=options.year, gas=options.gas, terminology=options.terminology, uncertainty=options.uncertainty
@@ -91,6 +98,7 @@ def attribute_table(totals: RegionTotals, inventory: Any, options: AttributeOpti
     sectors, sd = (
         np.nan_to_num(np.stack([getattr(p, c)[at] for p in parts])) * factor for c in ("value", "sd")
     )
+    _no_sum_among(names, sectors)
     error = sector_covariance(sd, options.between_sectors, options.between_regions)
     h = np.kron(np.ones((1, len(names))), np.eye(len(at)))
     doubt = h @ error @ h.T
@@ -115,7 +123,9 @@ def attribute_table(totals: RegionTotals, inventory: Any, options: AttributeOpti
     columns["told"] = np.where(
         known, 1.0 - columns["by_errors_sd"] / np.where(known, columns["inventory_sd"], 1.0), 0.0
     )
-    remark, each = joined(list(sources.remarks)), len(names) + 1
+    lacking = _lacking(parts, sources.names, at)
+    carbon = [] if options.category else _looks_like_carbon(totals, whole)
+    remark, each = joined([*lacking, *carbon, *sources.remarks]), len(names) + 1
     table = pd.DataFrame({k: v.T.ravel() for k, v in columns.items()}).assign(
         region=np.repeat(np.array(sources.keys, dtype=object), each),
         name_en=[n.en for n in sources.names for _ in range(each)],
@@ -130,17 +140,59 @@ def attribute_table(totals: RegionTotals, inventory: Any, options: AttributeOpti
 
 def _categories(inventory: Any, asked: Sequence[str]) -> list[str]:
     """Return the categories that make up the sector, none inside another."""
-    there = [c for c in dict.fromkeys(inventory["category"]) if c != _TOTAL]
-    names = list(dict.fromkeys(asked)) or there
+    there = [c for c in inventory["category"] if c != _TOTAL]
+    # spellings of one category choose the same rows
+    names = list({category_code(c): c for c in reversed(asked or there)}.values())[::-1]
     if len(names) < 2:
         raise ConfigError(f"an attribution needs two categories or more, found {', '.join(names) or 'none'}")
     for one in names:
         for other in names:
-            if other != one and other.rstrip(".").startswith(one.rstrip(".") + "."):
+            if category_code(other).startswith(category_code(one) + "."):
                 raise ConfigError(
                     f"category {other} is part of {one}: choose those that add up with --category"
                 )
     return names
+
+
+def _no_sum_among(names: Sequence[str], sectors: Floats) -> None:
+    """Refuse a category that is the sum of the others in every region, whatever it is called."""
+    if sectors.size < 3:  # two numbers may be alike by chance
+        return
+    for name, own in zip(names, sectors, strict=True):
+        rest = sectors.sum(axis=0) - own
+        if (np.abs(own - rest) <= _SUM * rest).all():
+            raise ConfigError(
+                f"category {name} is the sum of the others in every region, which would count twice: name those that "
+                "make up the sector with --category"
+            )
+
+
+def _lacking(parts: Sequence[Chosen], names: Sequence[Words], at: Sequence[int]) -> list[Words]:
+    """Say which categories have no row in some of the regions."""
+    said = []
+    for part in parts:
+        without = [n for k, n in zip(at, names, strict=True) if not np.isfinite(part.value[k])]
+        if without:
+            listed = {
+                "regions": ", ".join(n.en for n in without),
+                "regions_zh": "、".join(n.zh for n in without),
+            }
+            said.append(say("category absent", which=part.category, **listed))
+    return said
+
+
+def _looks_like_carbon(totals: RegionTotals, whole: Chosen) -> list[Words]:
+    """Ask about totals of CO2 that look like carbon."""
+    import pandas as pd
+
+    known = np.isfinite(whole.value)
+    if totals.gas != "CO2" or not known.any():
+        return []
+    frame = pd.DataFrame(
+        {"region": np.array(totals.regions, dtype=object)[known], "value": whole.value[known]}
+    )
+    frame = frame.assign(category=_TOTAL, gas="CO2", unit="Mt", period=str(whole.period))
+    return [in_both(text) for text in said_of_carbon(frame)]
 
 
 def _sum(parts: Sequence[Chosen]) -> Chosen:

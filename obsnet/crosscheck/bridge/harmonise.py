@@ -75,17 +75,27 @@ def make_bridge(options: BridgeOptions) -> Bridge | None:
     return Bridge(signs, tuple(stated_lines(options.lines, options.uncertainty)), without, seen)
 
 
-def refuse_net(sector: str, gas: str, bridge: Bridge | None) -> None:
-    """Refuse a sector that sees a net flux unless a bridge leads to it, and a bridge of what is not CO2."""
+def refuse_net(sector: str, gas: str, bridge: Bridge | None, *, bridges: bool = True) -> None:
+    """Refuse a sector that sees a net flux unless a bridge leads to it, and a bridge of what is not CO2.
+
+    Parameters
+    ----------
+    sector, gas : str
+        Of the inversion.
+    bridge : Bridge or None
+    bridges : bool
+        Whether the command takes a bridge, which its user is then told of.
+    """
     if bridge is not None and gas != "CO2":
         raise ConfigError(
             f"a bridge of definitions is of CO2, the inversion is of {gas}: leave out --bridge-inventory"
         )
     led = bridge is not None and bridge.seen & LAND
     if not led and gas == "CO2" and sector.casefold().replace("-", "_") in NET_NAMES:
+        way = ", or state what lies between (--bridge-inventory, --bridge-sector net, --bridge-lines)"
         raise ConfigError(
             f"sector {sector!r} of the inversion is a net flux, and an inventory of sources is never held against it: "
-            "test a fossil sector, or state what lies between (--bridge-inventory, --bridge-sector net, --bridge-lines)"
+            f"take a fossil sector{way if bridges else ''}"
         )
 
 

@@ -21,7 +21,7 @@ from obsnet.language import Words
 from obsnet.regions import REST
 from obsnet.typing import Floats
 
-__all__ = ["Chosen", "RowChoice", "choose_rows"]
+__all__ = ["Chosen", "RowChoice", "category_code", "choose_rows"]
 
 
 @dataclass(frozen=True)
@@ -203,9 +203,9 @@ def _of_category(rows: Any, choice: RowChoice) -> Any:
                 f"{nearest(choice.terminology, rows['terminology'])}"
             )
         rows = mine
-    key = rows["category"].map(_code)
+    key = rows["category"].map(category_code)
     if choice.category is not None:
-        mine = rows[key == _code(choice.category)]
+        mine = rows[key == category_code(choice.category)]
         if mine.empty:
             raise ConfigError(
                 f"the inventory has no category {choice.category!r}{nearest(choice.category, rows['category'])}"
@@ -244,7 +244,7 @@ def _one_terminology(rows: Any) -> Any:
     return rows
 
 
-def _code(category: str) -> str:
+def category_code(category: str) -> str:
     """Return a category without what only its spelling adds: ``2.A.1.`` and ``2.a.1`` are one."""
     return category.rstrip(".").casefold()
 

@@ -19,11 +19,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from obsnet.errors import RangeError
 from obsnet.typing import Floats
 
 __all__ = ["BestEstimate", "combine", "gross_errors", "intersect", "same_direction"]
 
 _RANK = 1e-12
+_EXACT = 1e-6  # of numbers that are one
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,11 @@ def combine(
     common : ndarray, shape (n, m), optional
         X.
 
+    Raises
+    ------
+    RangeError
+        Numbers that are all taken as exact, and do not agree.
+
     Examples
     --------
     Three numbers of equal variance that have to add up to 33 take a third of the gap each:
@@ -90,6 +97,13 @@ def combine(
     weight, rank = _inverse(0.5 * (spread + spread.T))
     gain = tied @ weight
     r = y - h @ x
+    apart = np.abs(r - spread @ (weight @ r))  # what no error can explain
+    if (apart > _EXACT * (np.abs(y) + np.abs(h) @ np.abs(x))).any():
+        k = int(np.argmax(apart))
+        raise RangeError(
+            f"numbers that are all taken as exact differ: {float((h @ x)[k]):g} against {float(y[k]):g}; "
+            "one of them needs an uncertainty above 0"
+        )
     moved = gain @ tied.T
     return BestEstimate(x + gain @ r, covariance - moved, moved, r, weight, rank)
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from obsnet.crosscheck.compared.inventory_rows import RowChoice, choose_rows
+from obsnet.crosscheck.bridge.harmonise import refuse_net
+from obsnet.crosscheck.compared.inventory_rows import Chosen, RowChoice, choose_rows
 from obsnet.crosscheck.compared.periods import TimeChoice
 from obsnet.crosscheck.compared.sources import Sources, bottom_up, with_inversion
 from obsnet.crosscheck.compared.totals import RegionTotals
@@ -16,8 +17,12 @@ from obsnet.crosscheck.reconcile.options import ReconcileOptions
 from obsnet.crosscheck.verdicts.all_regions import STATISTICS
 from obsnet.crosscheck.words import joined, say
 from obsnet.errors import ConfigError, RegionError
+from obsnet.inventory.notes import in_both
+from obsnet.inventory.sources.carbon import said_of_carbon
+from obsnet.inventory.table import check_inventory, with_provinces
 from obsnet.inventory.words import NATION, find_region
 from obsnet.language import Words
+from obsnet.regions import PROVINCES
 from obsnet.sheets import csv_text
 
 __all__ = ["COLUMNS", "ReconciledTables", "reconcile_files", "reconcile_tables"]
@@ -26,6 +31,9 @@ COLUMNS = (
     "region", "name_en", "name_zh", "unit", "gas", "period", "inventory", "inventory_sd", "inversion", "inversion_sd",
     "reconciled", "reconciled_sd", "adjustment", "adjustment_sd", "ratio", "suspect",
 )  # fmt: skip
+
+
+_FEW = 6  # names in a remark
 
 
 @dataclass(frozen=True)
@@ -77,12 +85,19 @@ def reconcile_tables(
     Raises
     ------
     ConfigError
-        What `choose_rows`, `match_periods` and `reconcile` refuse, a nation without an uncertainty, or an inversion
-        with which nothing can be tested.
+        What `choose_rows`, `match_periods` and `reconcile` refuse, several gases, a net flux, a nation without an
+        uncertainty, of another time or of regions that are not all there, or an inversion with which nothing can be
+        tested.
+    SchemaError
+        A province in two spellings.
     """
+    inventory = check_inventory(inventory)
+    if totals is None:
+        inventory = with_provinces(inventory, options.inventory)
+    else:
+        refuse_net(totals.sector, totals.gas, None, bridges=False)
     national = inventory["region"].map(_is_nation).astype(bool)
-    gas = totals.gas if totals is not None else (options.gas or str(inventory["gas"].iloc[0])).upper()
-    gas = "CO2" if gas == "C" else gas
+    gas = _one_gas(inventory, options.gas) if totals is None else totals.gas
     choice = RowChoice(
         period=options.year, gas=options.gas, category=options.category, uncertainty=options.uncertainty
     )
@@ -95,7 +110,12 @@ def reconcile_tables(
         if totals is None
         else with_inversion(totals, chosen, time, options.prescribed)
     )
-    nation = _nation(inventory[national], options, gas, choice)
+    nation = _nation(inventory[national], options, gas, choice, chosen)
+    lost = [r for r, v in zip(regions, chosen.value, strict=True) if np.isfinite(v) and r not in sources.keys]
+    if nation is not None and lost:
+        raise ConfigError(
+            f"the nation's total holds {', '.join(lost)}, which the inversion says nothing of: reconcile without it"
+        )
     found = reconcile(
         sources.keys,
         sources.value,
@@ -106,7 +126,9 @@ def reconcile_tables(
         unknown_correlation=options.unknown_correlation,
         alpha=options.alpha,
     )
-    remarks = joined([x for r in sources.keys for x in chosen.remarks[r]] + list(sources.remarks))
+    asked = map(in_both, said_of_carbon(rows)) if gas == "CO2" else ()
+    own = [x for r in sources.keys for x in chosen.remarks[r]]
+    remarks = joined([*_of_regions(sources, nation), *asked, *own, *sources.remarks])
     return ReconciledTables(
         _table(sources, found, nation, options).assign(unit="Mt", gas=gas, period=str(chosen.period))[
             list(COLUMNS)
@@ -115,7 +137,33 @@ def reconcile_tables(
     )
 
 
-def _nation(rows: Any, options: ReconcileOptions, gas: str, choice: RowChoice) -> Nation | None:
+def _one_gas(inventory: Any, asked: str | None) -> str:
+    """Return the gas that is reconciled; carbon is of carbon dioxide."""
+    there = {"CO2" if g == "C" else str(g) for g in inventory["gas"]}
+    if asked is None and len(there) > 1:
+        raise ConfigError(f"the inventory has {', '.join(sorted(there))}: choose one with --gas")
+    gas = there.pop() if asked is None else asked.upper()
+    return "CO2" if gas == "C" else gas
+
+
+def _of_regions(sources: Sources, nation: Nation | None) -> list[Words]:
+    """Say which regions are added up that may hold others, and which provinces the nation's total holds besides."""
+    own = [k for k in sources.keys if k not in PROVINCES]
+    if 0 < len(own) < len(sources.keys):
+        return [say("beside provinces", regions=", ".join(own))]
+    lacking = [v for k, v in PROVINCES.items() if k not in sources.keys]
+    if own or nation is None or not lacking:
+        return []
+    more = ("", "") if len(lacking) <= _FEW else (" …", "……")
+    en, zh = (between.join(v[k] for v in lacking[:_FEW]) + more[k] for k, between in enumerate((", ", "、")))
+    return [
+        say("provinces lacking", count=len(sources.keys), lacking=len(lacking), regions=en, regions_zh=zh)
+    ]
+
+
+def _nation(
+    rows: Any, options: ReconcileOptions, gas: str, choice: RowChoice, regions: Chosen
+) -> Nation | None:
     """Return the national total: of the options, or the inventory's own row."""
     stated, sd = options.nation, options.nation_uncertainty
     if stated is not None and len(rows):
@@ -128,10 +176,15 @@ def _nation(rows: Any, options: ReconcileOptions, gas: str, choice: RowChoice) -
             gas,
             "inventory",
             (NATION,),
-            replace(choice, uncertainty=choice.uncertainty if sd is None else sd or None),
+            replace(choice, uncertainty=np.nan if sd is None else sd),
         )
+        if found.period != regions.period:
+            raise ConfigError(
+                f"the national total is of {found.period}, the regions' are of {regions.period}: take those of one time"
+            )
         stated = float(found.value[0])
-        sd = float(found.sd[0]) / abs(stated) if sd is None and stated else sd
+        own = float(found.sd[0]) / abs(stated) if stated else 0.0
+        sd = own if sd is None and np.isfinite(own) else sd
     if stated is None:
         return None
     if sd is None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from obsnet.crosscheck.systems.estimate import SystemEstimate
+from obsnet.crosscheck.systems.estimate import SystemEstimate, refuse_fills
 from obsnet.crosscheck.systems.keys import region_keys
 from obsnet.errors import FormatError, UnitError, nearest
 from obsnet.inventory.period import Period, read_period
@@ -95,6 +95,11 @@ def _periods(found: Any, years: list[str], where: str) -> tuple[list[str], tuple
             f"{where}: the column {_YEAR!r} holds {', '.join(odd) or 'no year'}; a year or 'mean' is needed"
         )
     if "mean" in set(found):
+        if int(years[-1]) - int(years[0]) >= len(years):
+            raise FormatError(
+                f"{where}: its means are of {', '.join(years)}, with years missing between them, so of no one time; "
+                "leave out the rows 'mean'"
+            )
         labels.append("mean")
         periods.append(Period(periods[0].start, periods[-1].stop))
     return labels, tuple(periods)
@@ -109,5 +114,6 @@ def _table(frame: Any, column: str, unit: str, labels: list[str], where: str) ->
         values = pd.to_numeric(frame[column])
     except ValueError as error:
         raise FormatError(f"{where}: column {column!r}: {error}") from error
+    refuse_fills(values.to_numpy(float), f"{where}: {column!r}")
     wide = frame.assign(value=values).pivot(index=_YEAR, columns=_KEY, values="value")
     return _SCALE[unit] * wide.reindex(index=labels, columns=list(dict.fromkeys(frame[_KEY]))).to_numpy(float)

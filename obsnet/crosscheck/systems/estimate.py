@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -12,11 +12,20 @@ from obsnet.errors import RangeError, SchemaError
 from obsnet.inventory.period import Period
 from obsnet.typing import Floats
 
-__all__ = ["Between", "GridResolution", "Mean", "SystemEstimate", "mean_over"]
+__all__ = [
+    "Between",
+    "GridResolution",
+    "Mean",
+    "SystemEstimate",
+    "mean_over",
+    "refuse_fills",
+    "without_zeros",
+]
 
 Between = Literal["independent", "common"]
 # Tg a year, twice the world's and more; a total beyond it is in another unit.
 _WORLD = {"CO2": 1e5, "CH4": 1e3, "N2O": 1e2}
+_FILLS = (-9999.0, -99999.0, -999999.0, -9999.9, 1e20, 1e30)
 _ROUNDING = 1e-5  # of the largest eigenvalue; files hold covariances in single precision
 
 
@@ -79,7 +88,7 @@ class SystemEstimate:
     Raises
     ------
     SchemaError
-        Shapes that do not fit, a region twice.
+        Shapes that do not fit, a region or a period twice.
     RangeError
         A total beyond the world's, a negative standard deviation, a covariance that is not symmetric and positive
         semi-definite.
@@ -106,9 +115,10 @@ class SystemEstimate:
                 f"{self.system}: {shape[0]} periods of {shape[1]} regions need totals and deviations of that shape, "
                 f"found {self.total.shape} and {self.sd.shape}"
             )
-        again = sorted({r for r in self.regions if self.regions.count(r) > 1})
-        if again:
-            raise SchemaError(f"{self.system}: region {again[0]} stands twice")
+        for what, keys in (("region", self.regions), ("period", tuple(map(str, self.periods)))):
+            again = sorted({k for k in keys if keys.count(k) > 1})
+            if again:
+                raise SchemaError(f"{self.system}: {what} {again[0]} stands twice")
         if (np.abs(self.total) > _WORLD.get(self.gas, np.inf)).any():
             k, r = np.argwhere(np.abs(self.total) > _WORLD[self.gas])[0]
             raise RangeError(
@@ -140,6 +150,28 @@ def _semidefinite(matrix: Floats, what: str) -> None:
     fault = negative_variance(even, _ROUNDING * max(most, 0.0))
     if fault:
         raise RangeError(f"{what} is not positive semi-definite ({fault}): no errors can have it")
+
+
+def without_zeros(estimate: SystemEstimate) -> SystemEstimate:
+    """Return an estimate whose deviations of 0 are none: nobody knows a total exactly."""
+    if estimate.joint is not None or estimate.members is not None:
+        return estimate
+    empty = (estimate.sd == 0.0) & (np.abs(estimate.total) > 0.0)
+    if not empty.any():
+        return estimate
+    named = ", ".join(r for r, some in zip(estimate.regions, empty.any(axis=0), strict=True) if some)
+    note = f"states a deviation of 0 for {named}: taken as none"
+    return replace(estimate, sd=np.where(empty, np.nan, estimate.sd), notes=(*estimate.notes, note))
+
+
+def refuse_fills(values: Floats, where: str) -> None:
+    """Refuse numbers that mean "nothing" in many files where the file does not say so."""
+    for fill in _FILLS:
+        if (values == fill).any():
+            raise RangeError(
+                f"{where}: {fill:g} stands there {int((values == fill).sum())} times, which looks like nothing: "
+                "declare it (_FillValue), or leave it empty"
+            )
 
 
 @dataclass(frozen=True, eq=False)

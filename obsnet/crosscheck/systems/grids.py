@@ -13,9 +13,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from obsnet.constants import SECONDS_PER_YEAR, species
-from obsnet.conventions import deviation_factor
+from obsnet.conventions import deviation_factor, one_deviation
 from obsnet.crosscheck.systems.estimate import GridResolution, SystemEstimate
 from obsnet.crosscheck.systems.layouts import LAYOUTS, Layout
 from obsnet.crosscheck.systems.scaled import read_scaled
@@ -31,7 +32,7 @@ from obsnet.regions import PROVINCES
 from obsnet.shares import Shares
 from obsnet.splitting import flux_shares
 from obsnet.typing import Floats, Times
-from obsnet.zonal import zonal_weights
+from obsnet.zonal import sum_covariance, zonal_weights
 
 if TYPE_CHECKING:
     import geopandas
@@ -120,14 +121,16 @@ def read_grids(options: SystemOptions, regions: geopandas.GeoDataFrame) -> list[
     if members:
         ensemble = total.transpose(1, 0, 2)
         return [replace(made, total=ensemble.mean(axis=0), sd=ensemble.std(axis=0, ddof=1), members=ensemble)]
-    sd, said = blank, "states no deviation"
+    sd, said, covariance = blank, "states no deviation", None
     if spread is not None and options.cells is None:
         said = "states deviations of cells and not how they hang together: cells=common or cells=independent"
     elif spread is not None:
         area = mass * (matrix @ shares.area("flux").toarray()[own])
-        sd, said = _cell_spread(spread[(..., *near)], area, options.cells == "common")
-        sd[np.isnan(total[:, 0])] = np.nan
-    return [replace(made, total=total[:, 0], sd=sd, notes=(*notes, said))]
+        covariance, said = _cell_covariance(spread[(..., *near)], area, options.cells == "common")
+        unknown = np.isnan(total[:, 0] + np.diagonal(covariance, axis1=1, axis2=2))
+        covariance[unknown[:, :, None] | unknown[:, None, :]] = np.nan
+        sd = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+    return [replace(made, total=total[:, 0], sd=sd, covariance=covariance, notes=(*notes, said))]
 
 
 def _read(path: str, options: SystemOptions, layout: Layout, members: str | None) -> dict[str, Any]:
@@ -169,6 +172,10 @@ def _read(path: str, options: SystemOptions, layout: Layout, members: str | None
     spread = found["uncertainty"]
     if options.spread is not None:
         own, of = _stated_units(path, [options.spread]), stated or options.units or layout.units or None
+        with open_netcdf4(path) as data:
+            variable = data.variables.get(options.spread)
+            held = {} if variable is None else {k: variable.getncattr(k) for k in variable.ncattrs()}
+        one_deviation(held, f"{path}: {options.spread}")
         spread = deviation_factor(own, of, f"{path}: {options.spread}") * read(options.spread)["flux"]
     history = str(found["attrs"]["history"]).splitlines()[0].partition(": ")[2]
     return {
@@ -276,9 +283,12 @@ def _resolution(shares: Shares, own: list[int], matrix: Floats, size: Floats, ma
     return GridResolution(f"{lat:.3g} x {lon:.3g} degree", 1.0 - alone / safe, mass * spread, mass * whole)
 
 
-def _cell_spread(spread: Floats, area: Floats, common: bool) -> tuple[Floats, str]:
-    """Return deviations of totals from those of cells: errors of all cells one and the same, or independent."""
-    flat = spread.reshape(len(spread), -1)
+def _cell_covariance(spread: Floats, area: Floats, common: bool) -> tuple[Floats, str]:
+    """Return the covariance of totals from deviations of cells, whose errors are one and the same or independent."""
+    flat, parts = spread.reshape(len(spread), -1), csr_array(area)
     if common:
-        return flat @ area.T, "errors of all cells taken as common: the largest deviation"
-    return np.sqrt(flat**2 @ (area**2).T), "errors of cells taken as independent: the smallest deviation"
+        each = np.stack([parts @ layer for layer in flat])
+        return each[:, :, None] * each[
+            :, None, :
+        ], "errors of all cells taken as common: the largest deviation"
+    return sum_covariance(parts, flat), "errors of cells taken as independent: the smallest deviation"

@@ -17,8 +17,8 @@ import numpy as np
 from scipy.stats import norm
 
 from obsnet.constants import SPECIES
-from obsnet.conventions import time_bounds
-from obsnet.crosscheck.systems.estimate import SystemEstimate
+from obsnet.conventions import one_deviation, time_bounds
+from obsnet.crosscheck.systems.estimate import SystemEstimate, refuse_fills
 from obsnet.crosscheck.systems.keys import region_keys
 from obsnet.errors import FormatError, MissingVariableError, RangeError, UnitError, nearest
 from obsnet.inventory.period import Period
@@ -42,6 +42,7 @@ _NAMES = {
     ),  # in time too: of no template, obsnet writes it
 }
 _REGIONS = ("country", "countrynumber", "countryname")
+_SAME = 0.01  # share by which two statements of one standard deviation may differ
 _TEMPLATE_UNIT = "kg yr-1"
 _RESTS_ON = {
     "transport": ("transport_model",),
@@ -108,6 +109,7 @@ def _estimate(data: Any, where: str, system: str, sector: str, gas: str | None) 
     formula, said = _gas(data, field, gas, where)
     notes += said
     periods, said = _periods(data, where)
+    refuse_fills(np.asarray(field.values, float), f"{where}: {field.name}")
     total = factor * np.asarray(field.values, float)
     sd, covariance = np.full(total.shape, np.nan), None
     if names["percentiles"]:
@@ -116,18 +118,18 @@ def _estimate(data: Any, where: str, system: str, sector: str, gas: str | None) 
         notes += said
     if names["sd"]:
         spread = data[names["sd"]].transpose("time", ...)
-        sd = _own(spread, factor, where) * np.asarray(spread.values, float)
+        one_deviation(spread.attrs, f"{where}: {spread.name}")
+        quoted, sd = sd, _own(spread, factor, where) * np.asarray(spread.values, float)
+        notes += _said_apart(sd, quoted, "those of its percentiles", "the deviations are taken")
     if names["covariance"]:
         covariance, said = _square(data.variables[names["covariance"]], factor, names["covariance"], where)
         notes += said
         root = np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 0.0))
-        apart = float(np.nanmedian(root / np.where(sd > 0.0, sd, np.nan))) if np.isfinite(sd).any() else 1.0
-        if not 0.9 < apart < 1.1:
-            notes.append(
-                f"deviations by its covariance are {apart:.2g} times those it states; the covariance is taken"
-            )
+        notes += _said_apart(root, sd, "those it states", "the covariance is taken", " by its covariance")
         sd = np.where(np.isfinite(root), root, sd)
-    joint = factor**2 * np.asarray(data[names["joint"]].values, float) if names["joint"] else None
+    joint = (
+        _joint(data.variables[names["joint"]], factor, names["joint"], sd, where) if names["joint"] else None
+    )
     found = [(what, data.attrs.get(a)) for what, stated in _RESTS_ON.items() for a in stated[::-1]]
     rests_on = {what: str(text) for what, text in found if text}
     try:
@@ -172,6 +174,10 @@ def _own(spread: Any, factor: float, where: str) -> float:
 def _square(variable: Any, factor: float, name: str, where: str) -> tuple[Floats, list[str]]:
     """Return a covariance in (Tg a year)^2, time first, by its own unit, else as the table squared."""
     values = np.moveaxis(np.asarray(variable.values, float), variable.dims.index("time"), 0)
+    if (np.diagonal(values, axis1=-2, axis2=-1) == 1.0).all():
+        raise RangeError(
+            f"{where}: {name} has 1 for every variance: a correlation, which says nothing of the size of errors"
+        )
     unit = variable.attrs.get("units", variable.attrs.get("unit"))
     if unit is None:
         return factor**2 * values, []
@@ -182,6 +188,31 @@ def _square(variable: Any, factor: float, name: str, where: str) -> tuple[Floats
         except UnitError:
             continue
     raise UnitError(f"{where}: {name} is in {unit!r}, a mass a year squared such as kg2 yr-2 is needed")
+
+
+def _said_apart(one: Floats, other: Floats, than: str, taken: str, by: str = "") -> list[str]:
+    """Say that deviations differ from others of the same totals."""
+    known = np.isfinite(one) & (other > 0.0)
+    apart = float(np.median(one[known] / other[known])) if known.any() else 1.0
+    return [] if 0.9 < apart < 1.1 else [f"deviations{by} are {apart:.2g} times {than}; {taken}"]
+
+
+def _joint(variable: Any, factor: float, name: str, sd: Floats, where: str) -> Floats:
+    """Return the covariance of all times and regions; its deviations are those that stand beside it."""
+    order = ("time", "country", "time_2", "country_2")
+    if set(variable.dims) != set(order):
+        raise FormatError(
+            f"{where}: {name} has dimensions {', '.join(variable.dims)}; needed are {', '.join(order)}"
+        )
+    values, _ = _square(variable.transpose(*order), factor, name, where)
+    root = np.sqrt(np.maximum(np.einsum("kaka->ka", values), 0.0))
+    apart = np.abs(root - sd) > _SAME * np.fmax(root, sd)
+    if apart.any():
+        k, r = np.argwhere(apart)[0]
+        raise RangeError(
+            f"{where}: {name} states a deviation of {root[k, r]:.3g} Tg a year where {sd[k, r]:.3g} stands beside it"
+        )
+    return values
 
 
 def _gas(data: Any, field: Any, asked: str | None, where: str) -> tuple[str, list[str]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from obsnet.crosscheck.systems.ceos import is_ceos, read_ceos
-from obsnet.crosscheck.systems.estimate import SystemEstimate
+from obsnet.crosscheck.systems.estimate import SystemEstimate, without_zeros
 from obsnet.crosscheck.systems.grids import files_of, read_grids
 from obsnet.crosscheck.systems.options import ComparisonOptions, SystemOptions, read_word
 from obsnet.crosscheck.systems.own import read_own
@@ -102,7 +102,7 @@ def compare_systems(options: ComparisonOptions) -> ComparedSystems:
                 polygons.append(read_regions(options.regions, options.key))
         return polygons[0]
 
-    estimates = [e for word in options.systems for e in read_system(read_word(word), regions)]
+    estimates = [without_zeros(e) for word in options.systems for e in read_system(read_word(word), regions)]
     notes = [f"{e.system}: {n}" for e in estimates for n in e.notes]
     table, said = systems_table(
         estimates, options.period, options.region, between=options.between, unresolved=options.unresolved

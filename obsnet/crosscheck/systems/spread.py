@@ -34,6 +34,9 @@ SPREAD = (
 )  # fmt: skip
 
 
+_FEW = 6  # names in a note
+
+
 def asked_region(text: str) -> str:
     """Return the key of a region as a person writes it: a country, several with +, a province in either language.
 
@@ -43,6 +46,9 @@ def asked_region(text: str) -> str:
     ('130000', 'BEL+LUX', 'CHN')
     """
     key, _ = region_key(text)
+    within = [p for p in parts_of(key) if p in PROVINCES]
+    if NATION in parts_of(key) and within:
+        raise RegionError(f"{text}: {NATION} holds {', '.join(within)}, which would count twice")
     if key != text.strip() or "+" in key:
         return key
     try:
@@ -115,8 +121,11 @@ def systems_table(
             if mean is None:
                 continue
             found = [r for key in keys if (r := _row(e, mean, key, period, unresolved)) is not None]
-            if not found:
-                notes.append(f"{period}: {e.system} has no total of these regions")
+            there = {r["region"] for r in found}
+            lost = [key for key in keys if key not in there and _weights(e, key) is not None]
+            if lost or not found:
+                which = ", ".join(lost[:_FEW]) + (" …" if len(lost) > _FEW else "") or "these regions"
+                notes.append(f"{period}: {e.system} has no total of {which}")
             rows += found
     for key in keys:
         if not any(r["region"] == key for r in rows):
@@ -185,7 +194,7 @@ def _row(e: SystemEstimate, mean: Mean, key: str, period: Period, unresolved: fl
             known = mean.periods == 1 or e.members is not None or e.joint is not None
             common = sd if known else math.nan
     found = {"cell": "", "shared": math.nan, "split_sd": math.nan, "resolved": None}
-    if e.resolution is not None:
+    if e.resolution is not None and used.sum() == 1:  # of a sum of regions it is not known
         k = int(np.argmax(weight))
         split, size = float(e.resolution.split_sd[k]), float(e.resolution.magnitude[k])
         found = {

@@ -13,7 +13,8 @@ from obsnet.crosscheck.rules.rule import benjamini_hochberg
 from obsnet.crosscheck.trend.kernel import FittedTrend, mann_kendall, slope_covariance, trend
 from obsnet.crosscheck.trend.options import TrendOptions
 from obsnet.errors import ConfigError, FormatError, RangeError, SchemaError, nearest
-from obsnet.inventory.period import read_period
+from obsnet.inventory.period import Period, read_period
+from obsnet.inventory.words import province_or_own
 from obsnet.reading import door, read_csv
 from obsnet.regions import PROVINCES
 from obsnet.sheets import csv_text
@@ -22,7 +23,9 @@ __all__ = ["COLUMNS", "SERIES", "read_series", "trend_files", "trends"]
 
 SERIES = ("region", "source", "year", "value", "sd")
 _VERDICTS = {"region", "inventory", "inventory_sd", "posterior", "posterior_sd", "inventory_period"}
+_LIKE = ("unit", "gas", "sector", "category", "quantity")  # one throughout, where tables state it
 _YEARS = (1000.0, 3000.0)
+_SAME = np.timedelta64(8, "D")  # by which weeks that make up a year may miss it
 COLUMNS = (
     "region", "name_en", "name_zh", "kind", "source", "first", "last", "years", "mean", "slope", "slope_sd", "percent",
     "p", "p_adjusted", "differ", "scatter", "sen_slope", "p_rank",
@@ -63,20 +66,24 @@ def read_series(path: Path) -> Any:
     Returns
     -------
     pandas.DataFrame
-        Columns `SERIES`.
+        Columns `SERIES`, then ``unit, gas, sector, category, quantity`` where the table has them. A province goes by
+        its adcode however it is written.
 
     Raises
     ------
     FormatError
-        Neither, or a table of verdicts of what is no year.
+        Neither, or a table of verdicts of what is no year, or of an inversion of another.
     RangeError
         A year, value or sd that is no number, or a year that is none.
     """
     import pandas as pd
 
-    frame = read_csv(path, dtype={"region": str, "inventory_period": str})
+    frame = read_csv(path, dtype=dict.fromkeys(("region", "inventory_period", "period", "source"), str))
+    kept = [*SERIES, *(c for c in _LIKE if c in frame.columns)]
     if set(SERIES) - {"region"} <= set(frame.columns):
-        return _numbers(frame.assign(region=frame.get("region", ""))[list(SERIES)], path)
+        frame = frame.assign(region=frame.get("region", ""), source=frame["source"].str.strip())
+        frame["region"] = [r if pd.isna(r) else province_or_own(r) for r in frame["region"]]
+        return _numbers(frame[kept], path)
     if not set(frame.columns) >= _VERDICTS:
         raise FormatError(
             f"{path}: neither a series ({', '.join(SERIES)}) nor a table of verdicts; found {', '.join(frame.columns)}"
@@ -84,12 +91,26 @@ def read_series(path: Path) -> Any:
     period = read_period(str(frame["inventory_period"].iloc[0]))
     if period.whole_years != 1:
         raise FormatError(f"{path}: verdicts of {period}, which is no year and makes no trend of years")
+    _of_that_year(str(frame["period"].iloc[0]) if "period" in frame.columns else "", period, path)
     year = float(str(period.start)[:4])
     parts = [
-        frame.assign(source=name, year=year, value=frame[column], sd=frame[f"{column}_sd"])[list(SERIES)]
+        frame.assign(source=name, year=year, value=frame[column], sd=frame[f"{column}_sd"])[kept]
         for name, column in (("inventory", "inventory"), ("inversion", "posterior"))
     ]
     return pd.concat(parts, ignore_index=True).dropna(subset=["value"])
+
+
+def _of_that_year(tested: str, stated: Period, path: Path) -> None:
+    """Refuse verdicts of an inversion that is not of the inventory's year: its total is no value of that year."""
+    try:
+        seen = read_period(tested.replace(" to ", "/")) if tested else stated
+    except FormatError:  # several stretches of time
+        seen = None
+    if seen is None or max(abs(seen.start - stated.start), abs(seen.stop - stated.stop)) > _SAME:
+        raise FormatError(
+            f"{path}: verdicts of an inversion of {tested} and an inventory of {stated}, which make no one year of a "
+            "series; take runs of the inventory's own year"
+        )
 
 
 def trends(
@@ -123,13 +144,19 @@ def trends(
     Raises
     ------
     ConfigError
-        A factor or a memory of a source that is not there.
+        A factor or a memory of a source that is not there, or series of several units, gases, sectors or categories.
     SchemaError, RangeError
         A year twice, an error that is missing or not above 0, fewer than three years.
     """
     import pandas as pd
 
     factor, rho = factor or {}, rho or {}
+    for column in (c for c in _LIKE if c in series.columns):
+        there = sorted(set(series[column].dropna().astype(str).str.strip()))
+        if len(there) > 1:
+            raise ConfigError(
+                f"the column {column} of the series has {', '.join(there)}: keep one, or convert to one"
+            )
     sources = list(dict.fromkeys(series["source"].astype(str)))
     for name, said in (("factor", factor), ("rho", rho)):
         for key in said:

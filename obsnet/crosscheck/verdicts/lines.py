@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import combinations
 from typing import Any
 
 from obsnet.crosscheck.words import common_first
@@ -126,6 +127,12 @@ def trend_lines(table: Any) -> Iterator[str]:
             f"{row['slope']:>+10.4g}{row['slope_sd']:>8.2g}{_cell(row['percent'], '+.1f'):>9}"
             f"{_cell(row['p_adjusted'], '.2g'):>9}{'  the trends differ' if row['differ'] == 'yes' else ''}"
         )
+    held = set(zip(table["region"], table["source"], strict=True))
+    for region, own in table[table["kind"] == "trend"].groupby("region", sort=False):
+        for one, other in combinations(own["source"], 2):
+            if (region, f"{one} - {other}") not in held:
+                name = own["name_en"].iloc[0]
+                yield f"{name}: {one} and {other} have fewer than three years in common, no difference"
 
 
 def attribution_lines(table: Any) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The annex: the order of an inventory's annex, one language, fonts of both scripts, tables that run over pages."""
 
+import re
 import shutil
 import subprocess
 import zipfile
@@ -12,15 +13,17 @@ import pytest
 from docx import Document
 from docx.oxml.ns import qn
 
+from obsnet.commands.report import report
 from obsnet.drawing.figures import figure_png
 from obsnet.errors import FormatError
 from obsnet.language import NOTHING, Words
 from obsnet.report.annex.chapters import Chapter, chapters
-from obsnet.report.annex.document import said, write_document
+from obsnet.report.annex.document import _widths, said, write_document
 from obsnet.report.annex.write import write_annex
 from obsnet.report.content import Content
 from obsnet.report.sections.optional import _MAKERS
 from obsnet.report.sections.section import Section
+from tests.commands import call
 
 NASTY = "<script>alert(1)</script> & =cmd \x07"
 
@@ -207,6 +210,34 @@ def test_a_table_wider_than_the_page_is_made_to_fit(tmp_path):
     assert sum(c.width.cm for c in table.rows[0].cells) == pytest.approx(16.6, abs=0.05)
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        "Source,n,Information,Bias before,Bias after,RMSE before,RMSE after,Error assumed,Error suggested,Residual²/R",
+        "Region,Inventory,Inversion,Difference,p adj.,Verdict,Reason and remark",
+        "Region,z,E_n,ln(inversion / inventory),± sd,Inversion's relative sd,Asked (GCOS),Met",
+    ],
+)
+@pytest.mark.parametrize("cell", ["0.95", "+1.372", "1,014 ± 86"])
+def test_no_word_of_a_head_or_number_breaks_in_the_widest_font(head, cell):
+    """Measured in DejaVu Sans, which takes the place of Calibri where nothing nearer is installed."""
+    from matplotlib.font_manager import FontProperties, findfont
+    from matplotlib.ft2font import FT2Font
+
+    heads = head.split(",")
+    row = ["oco2_lite_x2019", *[cell if k < 2 else "2.686" for k in range(1, len(heads))]]
+    widths, share = _widths([heads, row], 16.6, 7.5)
+    assert sum(widths) == pytest.approx(16.6)
+    assert 0.8 <= share <= 1.0
+    for texts, weight, points in ((heads, "bold", 7.5 * share), (row, "normal", 7.5)):
+        font = FT2Font(findfont(FontProperties(family="DejaVu Sans", weight=weight)))
+        font.set_size(100.0 * points, 72)  # so large that no pixel rounds it
+        for text, width in zip(texts, widths, strict=True):
+            for word in re.split(r" |(?=/)", text):
+                font.set_text(word)
+                assert font.get_width_height()[0] / 6400 * 2.54 / 72 <= width - 0.38, (word, share)
+
+
 def test_a_document_of_the_users_keeps_what_it_has(tmp_path):
     """An institute's paper: Letter, headers, a cover, its own fonts, and some of our styles missing."""
     from docx.shared import Cm, Pt
@@ -216,6 +247,7 @@ def test_a_document_of_the_users_keeps_what_it_has(tmp_path):
     own.sections[0].header.paragraphs[0].text = "生态环境厅"
     own.add_paragraph("Cover")
     own.styles["Heading 2"].element.get_or_add_pPr().get_or_add_numPr()  # numbered by the paper itself
+    own.core_properties.author, own.core_properties.comments = "某省生态环境厅", "draft"
     own.styles["Heading 1"].font.name, own.styles["Heading 1"].font.size = "FangSong", Pt(22)
     for name in ("Table Grid", "Caption", "Subtitle"):
         own.styles.element.remove(own.styles[name].element)
@@ -230,6 +262,9 @@ def test_a_document_of_the_users_keeps_what_it_has(tmp_path):
     assert book.sections[0].footer.paragraphs[0].text == ""
     assert (book.styles["Heading 1"].font.name, book.styles["Heading 1"].font.size) == ("FangSong", Pt(22))
     assert book.styles["Caption"].element.rPr.rFonts.get(qn("w:eastAsia")) == "SimSun"
+    known = book.core_properties
+    assert (known.title, known.author, known.comments) == ("题", "某省生态环境厅", "draft")
+    assert known.last_modified_by == "obsnet"
     page = book.sections[0]
     inside = (page.page_width - page.left_margin - page.right_margin) / Cm(1.0)
     assert sum(c.width.cm for c in book.tables[0].rows[0].cells) == pytest.approx(inside, abs=0.05)
@@ -242,6 +277,14 @@ def test_a_document_of_the_users_keeps_what_it_has(tmp_path):
     ):
         with pytest.raises(FormatError, match=said_):
             write_document(tmp_path / "b.docx", *what, tmp_path / name)
+
+
+def test_a_template_is_asked_for_before_anything_is_read(tmp_path):
+    """The files of the run are none at all, and what is told is the template."""
+    for name in ("posterior.nc", "provinces.csv", "provinces_covariance.csv", "provinces_statistics.csv"):
+        (tmp_path / name).write_text("")
+    with pytest.raises(FormatError, match=r"none.docx: no such file \(the template of the annex\)"):
+        call(report, tmp_path, "--template", tmp_path / "none.docx")
 
 
 def test_a_template_that_fetches_swells_or_is_the_annex(tmp_path, monkeypatch):

@@ -114,6 +114,28 @@ def test_the_table(tmp_path):
     np.testing.assert_allclose(blind["told"], 0.0, atol=1e-9)
 
 
+def test_spellings_gaps_sums_and_a_net_flux(tmp_path):
+    """One category in two spellings counts once, a gap is said, a sum of the others and a net flux are refused."""
+    totals = read_totals(posterior(tmp_path / "p.nc"))
+    plain = attribute_table(totals, sectors(), OPTIONS)
+    spelt = sectors(source=["a", "a", "b", "b"]).assign(category=["Coal", "Cement", "coal", "cement"])
+    for asked in ([], ["Coal", "coal", "Cement"]):
+        found = attribute_table(totals, spelt, OPTIONS.model_copy(update={"category": asked}))
+        np.testing.assert_allclose(found["by_errors"], plain["by_errors"])
+    gap = attribute_table(totals, sectors().iloc[:3], OPTIONS)
+    assert gap["remark"].unique().tolist() == ["no row of 2.A for Tianjin: taken as 0"]
+    assert gap["remark_zh"].iloc[0] == "天津市 无 2.A 的行：取为 0"
+    summed = pd.concat(
+        [sectors(), inventory(value=[100.0, 200.0], terminology="IPCC2006", category="All sectors")]
+    )
+    with pytest.raises(ConfigError, match="category All sectors is the sum of the others in every region"):
+        attribute_table(totals, summed, OPTIONS)
+    with pytest.raises(ConfigError, match="'net' of the inversion is a net flux"):
+        attribute_table(read_totals(posterior(tmp_path / "n.nc", ("net",))), sectors(), OPTIONS)
+    carbon = attribute_table(totals, sectors().assign(value=[17.0, 7.0, 50.0, 150.0]), OPTIONS)
+    assert "is it carbon (gas C)?" in carbon["remark"].iloc[0]
+
+
 def test_command_and_page(tmp_path, capsys):
     path = posterior(tmp_path / "posterior.nc")
     sectors().to_csv(tmp_path / "inv.csv", index=False)

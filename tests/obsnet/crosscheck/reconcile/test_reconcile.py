@@ -6,7 +6,7 @@ import pytest
 from obsnet.crosscheck.compared.sources import TopDown
 from obsnet.crosscheck.reconcile.estimate import Nation, reconcile
 from obsnet.crosscheck.reconcile.kernel import combine, intersect
-from obsnet.errors import ConfigError, SchemaError
+from obsnet.errors import ConfigError, RangeError, SchemaError
 
 B = np.array([100.0, 300.0, 600.0])
 KEYS = ["a", "b", "c"]
@@ -160,6 +160,16 @@ def test_one_constraint_cannot_say_which():
     found = reconcile(KEYS, B, 0.02 * B, nation=Nation(700.0, 5.0))
     assert set(found.suspects) == {"inventory a", "inventory b", "inventory c", "nation"}
     assert found.p < 1e-6
+
+
+def test_exact_numbers_that_differ_are_no_best_estimate():
+    """Without an error anywhere nothing can move; numbers that agree, or one of which is doubted, can."""
+    value, none = np.array([100.0, 200.0]), np.zeros(2)
+    with pytest.raises(RangeError, match="all taken as exact differ: 300 against 270"):
+        reconcile(["a", "b"], value, none, nation=Nation(270.0, 0.0))
+    assert reconcile(["a", "b"], value, none, nation=Nation(300.0, 0.0)).nation == 300.0
+    found = reconcile(["a", "b"], value, np.array([0.0, 1.0]), nation=Nation(270.0, 0.0))
+    np.testing.assert_allclose(found.value, [100.0, 170.0])
 
 
 def test_what_cannot_be_reconciled():

@@ -10,7 +10,7 @@ from obsnet.commands.reconcile import reconcile
 from obsnet.crosscheck.reconcile.options import ReconcileOptions
 from obsnet.crosscheck.reconcile.run import reconcile_tables
 from obsnet.crosscheck.verdicts.table import read_totals
-from obsnet.errors import ConfigError
+from obsnet.errors import ConfigError, SchemaError
 from obsnet.report.sections.optional import optional_files, optional_sections
 from tests.commands import call
 from tests.obsnet.crosscheck.verdicts.test_table import inventory, posterior
@@ -84,6 +84,36 @@ def test_what_is_refused(tmp_path):
             ReconcileOptions(inventory="x"),
             read_totals(posterior(tmp_path / "q.nc")),
         )
+
+
+def test_what_could_be_added_up_that_is_not_alike(tmp_path):
+    """Another year's nation, several gases, one province twice, a net flux; what stands beside provinces is said."""
+    options = ReconcileOptions(inventory="x", nation=280.0, nation_uncertainty=0.02)
+    with pytest.raises(ConfigError, match="national total is of 2018, the regions' are of 2019"):
+        reconcile_tables(with_nation(period="2018"), ReconcileOptions(inventory="x"))
+    with pytest.raises(ConfigError, match="national total states no uncertainty: give --nation-uncertainty"):
+        reconcile_tables(with_nation(uncertainty=np.nan), ReconcileOptions(inventory="x", uncertainty=0.1))
+    exact = reconcile_tables(
+        with_nation(uncertainty=np.nan), ReconcileOptions(inventory="x", nation_uncertainty=0.0)
+    )
+    assert exact.table["reconciled"].iloc[-1] == pytest.approx(270.0)
+    rows = inventory(value=[100.0, 200.0])
+    both = pd.concat([rows.assign(gas="CH4", unit="kt"), rows])
+    with pytest.raises(ConfigError, match="the inventory has CH4, CO2: choose one with --gas"):
+        reconcile_tables(both, options)
+    assert reconcile_tables(both, options.model_copy(update={"gas": "CO2"})).table["gas"].eq("CO2").all()
+    with pytest.raises(SchemaError, match="110000 and 北京 are one region"):
+        reconcile_tables(pd.concat([rows, rows.iloc[:1].assign(region="北京")]), options)
+    net = read_totals(posterior(tmp_path / "n.nc", ("net",)))
+    with pytest.raises(ConfigError, match="'net' of the inversion is a net flux"):
+        reconcile_tables(rows, ReconcileOptions(inventory="x"), net)
+    beside = pd.concat([rows, rows.iloc[:1].assign(region="East China")])
+    for table, text in (
+        (beside, "East China stand beside provinces"),
+        (rows, "32 are not among them: Hebei"),
+    ):
+        said = reconcile_tables(table, options).statistics.set_index("statistic")["text"]["remarks"]
+        assert text in said
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from obsnet.crosscheck.systems.options import ComparisonOptions
 from obsnet.crosscheck.systems.run import compare_systems
 from obsnet.crosscheck.systems.spread import spread_table
 from obsnet.crosscheck.systems.words import HEADINGS
-from obsnet.errors import ConfigError, ObsnetError
+from obsnet.errors import ConfigError, ObsnetError, RegionError
 from tests.obsnet.crosscheck.systems.made import MIDDLE, country_file, flux_file
 from tests.obsnet.crosscheck.systems.test_tables import REAL
 from tests.obsnet.crosscheck.verdicts.test_table import MONTHS, posterior
@@ -137,6 +137,32 @@ def test_what_a_grid_does_not_resolve_is_said(tmp_path):
     assert found.spread.set_index("region")["unresolved_by"].to_dict() == {
         "110000": "a", "130000": "", "820000": "a", "CHN": ""}  # fmt: skip
     assert sum("not resolved by 1 x 1 degree cells" in line for line in compared_lines(found)) == 2
+
+
+def test_a_sum_of_regions_is_no_single_one(tmp_path):
+    """What places cost is known of regions, not of a sum of two; a nation and its province are no sum at all."""
+    lat, lon = np.arange(15.5, 55), np.arange(70.5, 140)
+    path = flux_file(tmp_path / "a.nc", np.full((1, lat.size, lon.size), 1e-7), lat, lon, MIDDLE[:1])
+    system = f"a=grid:{path};gas=CO2;period=2023"
+    found = compared(system, region=["110000+120000"]).systems.iloc[0]
+    assert (found["how"], found["resolved"]) == ("sum of its parts", None)
+    assert np.isnan(found["split_sd"])
+    with pytest.raises(RegionError, match="CHN holds 110000, which would count twice"):
+        compared(system, region=["CHN+110000"])
+
+
+def test_a_region_that_one_system_lacks_is_said(tmp_path, three):
+    gap = country_file(tmp_path / "g.nc", constant(np.nan, 5.0), constant(0.3, 0.4), levels=None)
+    found = compared(three[0], f"g={gap}", period=["2023"])
+    assert found.spread.set_index("region")["systems"].to_dict() == {"DEU": 1, "FRA": 2}
+    assert "2023: g has no total of DEU" in found.notes
+
+
+def test_a_deviation_of_nothing_is_none(tmp_path):
+    path = country_file(tmp_path / "z.nc", constant(1, 5), constant(0.0, 0.4), levels=None)
+    found = compared(f"z={path}", period=["2023-01"])
+    np.testing.assert_array_equal(found.systems["sd"], [np.nan, 0.4])
+    assert "z: states a deviation of 0 for DEU: taken as none" in found.notes
 
 
 def test_ones_own_posterior_stands_among_them(tmp_path):

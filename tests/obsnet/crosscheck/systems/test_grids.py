@@ -83,6 +83,9 @@ def test_deviations_of_cells_are_not_those_of_regions_until_said(tmp_path):
     common, alone = read(path, how + ";cells=common"), read(path, how + ";cells=independent")
     np.testing.assert_allclose(common.sd, 0.2 * common.total, rtol=1e-6)
     assert (alone.sd < 0.3 * common.sd).all()
+    for one in (common, alone):  # all of them together too
+        np.testing.assert_allclose(np.diagonal(one.covariance, axis1=1, axis2=2), one.sd**2)
+    np.testing.assert_allclose(common.covariance.sum(axis=(1, 2)), common.sd.sum(axis=1) ** 2)
     with pytest.raises(ConfigError, match="cells"):
         read(path, how + ";cells=none")
     other = xr.load_dataset(path, engine="netcdf4")

@@ -9,7 +9,7 @@ from obsnet.crosscheck.systems.keys import region_key
 from obsnet.crosscheck.systems.paris import read_paris
 from obsnet.errors import FormatError, MissingVariableError, RangeError, SchemaError, UnitError
 from obsnet.inventory.period import read_period
-from tests.obsnet.crosscheck.systems.made import country_file
+from tests.obsnet.crosscheck.systems.made import MIDDLE, country_file
 
 REAL = {
     "ELRIS": "ELRIS_NAME_EUROPE_EDGAR_old_format_CH4_monthly.nc",
@@ -125,10 +125,12 @@ def test_a_covariance_counts_in_a_compound(tmp_path):
         ({"sd": np.full((12, 2), -0.1)}, RangeError, "upper percentile is below the lower"),
         ({"sd": np.full((12, 2), -0.1), "levels": None}, RangeError, "standard deviation of DEU in 2023-01"),
         ({"sd": np.full((12, 2), 0.1), "levels": (0.6, 0.9)}, RangeError, "do not stand on both sides"),
+        ({"covariance": np.tile(1e-18 * np.eye(2), (12, 1, 1))}, RangeError, "has 1 for every variance"),
+        ({"total": np.full((12, 2), -9999e-9)}, RangeError, "-9999 stands there 24 times"),
     ],
 )
 def test_tables_that_cannot_be(tmp_path, change, error, said):
-    path = country_file(tmp_path / "a.nc", wave(), **change)
+    path = country_file(tmp_path / "a.nc", **({"total": wave()} | change))
     with pytest.raises(error, match=said):
         read_paris(path, "a")
 
@@ -151,6 +153,17 @@ def test_budgets_that_cannot_be_read(tmp_path):
         ("CHN,abc,8310,1190\n", FormatError, "holds abc"),
         ("CHN,2019,x,1190\n", FormatError, "column 'IS NCE"),
         ("CHN,2019,8310,-5\n", RangeError, "standard deviation of CHN in 2019 is -5"),
+    ):
+        path.write_text(head + rows)
+        with pytest.raises(error, match=said):
+            read_ceos(path, "MIP")
+    for rows, error, said in (
+        ("CHN,2019,-9999,1\n", RangeError, "-9999 stands there 1 times"),
+        (
+            "CHN,2015,8,1\nCHN,2019,9,1\nCHN,mean,8.5,1\n",
+            FormatError,
+            "of 2015, 2019, with years missing between",
+        ),
     ):
         path.write_text(head + rows)
         with pytest.raises(error, match=said):
@@ -205,6 +218,43 @@ def test_deviations_have_their_own_units_and_any_order(tmp_path):
             read(path, what, lambda v: v, "%")
 
 
+def test_a_joint_covariance_and_a_deviation_are_held_against_what_stands_beside(tmp_path):
+    """In time too: of another unit, order or size than the deviations it is refused; an interval of 95 % as well."""
+    import xarray as xr
+
+    plain = country_file(
+        tmp_path / "a.nc", wave()[:3], np.full((3, 2), 0.2), levels=None, times=MIDDLE[:3], new=True
+    )
+    data = xr.load_dataset(plain, engine="netcdf4")
+    base = "flux_total_posterior_country"
+    joint = 0.04e18 * np.eye(6).reshape(3, 2, 3, 2)
+    for dims, size, good in (
+        (("time", "country", "time_2", "country_2"), 1.0, True),
+        (("time", "country", "time_2", "country_2"), 1e-12, False),
+        (("time", "country", "a", "b"), 1.0, False),
+    ):
+        data.assign({f"joint_covariance_{base}": (dims, size * joint)}).to_netcdf(tmp_path / "j.nc")
+        if good:
+            np.testing.assert_allclose(
+                mean_over(read_paris(tmp_path / "j.nc", "j"), read_period("2023-01")).sd, 0.2
+            )
+            continue
+        with pytest.raises(
+            (RangeError, FormatError), match="states a deviation of 2e-07|has dimensions time"
+        ):
+            read_paris(tmp_path / "j.nc", "j")
+    half = data[f"stdev_{base}"].values[:, None] * np.array([-1.0, 1.0])[None, :, None]
+    wide = (("time", "percentile", "country"), data[base].values[:, None] + half)
+    both = data.assign({f"percentile_{base}": wide}).assign_coords(percentile=[0.025, 0.975])
+    both.to_netcdf(tmp_path / "b.nc")  # half-widths in the place of deviations
+    notes = read_paris(tmp_path / "b.nc", "b").notes
+    assert "deviations are 2 times those of its percentiles; the deviations are taken" in notes
+    data[f"stdev_{base}"].attrs["long_name"] = "half width of the 95 % interval"
+    data.to_netcdf(tmp_path / "k.nc")
+    with pytest.raises(RangeError, match="says of itself '95 %': one standard deviation is needed"):
+        read_paris(tmp_path / "k.nc", "k")
+
+
 def test_a_fault_of_a_covariance_is_not_hidden_by_the_number_of_regions():
     """One pair of forty correlated by 1.0001: a sum whose variance is negative by more than rounding."""
     matrix = np.eye(40)
@@ -219,3 +269,5 @@ def test_shapes_that_do_not_fit():
     period = (read_period("2023"),)
     with pytest.raises(SchemaError, match="need totals and deviations of that shape"):
         SystemEstimate("a", "CO2", "NCE", period, ("CHN",), np.zeros((1, 2)), np.zeros((1, 1)))
+    with pytest.raises(SchemaError, match="a: period 2023 stands twice"):
+        SystemEstimate("a", "CO2", "NCE", 2 * period, ("CHN",), np.zeros((2, 1)), np.zeros((2, 1)))

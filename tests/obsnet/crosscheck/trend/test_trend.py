@@ -130,6 +130,40 @@ def test_the_table():
     assert same["slope_sd"] == pytest.approx(sd * np.sqrt(0.2))
 
 
+def test_series_that_are_not_alike(tmp_path, capsys):
+    """Units, gases, sectors and years that differ are refused; names of one province are one; few years are said."""
+    path, good = tmp_path / "t.csv", series(a=1.0, b=2.0)
+
+    def read(frame):
+        frame.to_csv(path, index=False)
+        return read_series(path)
+
+    for column, values in (("unit", ("Mt", "kt")), ("gas", ("CO2", "C")), ("sector", ("fossil", "net"))):
+        with pytest.raises(
+            ConfigError, match=f"column {column} of the series has {min(values)}, {max(values)}"
+        ):
+            trends(read(good.assign(**{column: np.repeat(values, 10)})))
+    spelt = good.assign(region=["130000", *["河北"] * 10, *["Hebei"] * 9], source=good["source"] + " ")
+    pd.testing.assert_frame_equal(trends(read(spelt)), trends(read(good)))
+    read(good.assign(year=good["year"] + np.repeat([0, 8], 10)))
+    call(trend_command, path, "--out", tmp_path)
+    assert "Hebei: a and b have fewer than three years in common, no difference" in capsys.readouterr().out
+    verdicts = {
+        "region": "130000",
+        "inventory": 9.0,
+        "inventory_sd": 1.0,
+        "posterior": 9.0,
+        "posterior_sd": 1.0,
+    }
+    rows = pd.DataFrame([verdicts | {"inventory_period": "2018", "period": "2018-01-03 to 2019-01-02"}])
+    assert read(rows)["year"].tolist() == [2018.0, 2018.0]
+    for period in ("2021", "2018-01-01 to 2018-02-01", "2018-01-01 to 2018-02-01, 2018-05-01 to 2018-06-01"):
+        with pytest.raises(
+            FormatError, match="an inversion of 20.* an inventory of 2018, which make no one year"
+        ):
+            read(rows.assign(period=period))
+
+
 def test_what_is_refused(tmp_path):
     good = series(a=1.0)
     with pytest.raises(ConfigError, match="--factor inventry: no such source; .*'a'"):

@@ -6,6 +6,7 @@ import pytest
 import xarray as xr
 from shapely.geometry import box
 
+from obsnet.commands.compare import compare as systems
 from obsnet.commands.crosscheck import crosscheck
 from obsnet.commands.report import report
 from obsnet.crosscheck.verdicts.table import compare, read_totals
@@ -13,6 +14,7 @@ from obsnet.errors import ConfigError, FormatError, RegionError
 from obsnet.grid import Grid
 from obsnet.zonal import zonal_weights
 from tests.commands import call
+from tests.obsnet.crosscheck.systems.made import MIDDLE, flux_file
 from tests.obsnet.crosscheck.verdicts.test_table import REGIONS, inventory, posterior
 
 NASTY = "<script>alert(1)</script> $\\frac{"
@@ -121,6 +123,26 @@ def test_polygons_that_overlap():
     )
     with pytest.raises(RegionError, match="overlap"):
         zonal_weights(frame, Grid.regular(25, 45, 95, 120, 1, 1), cache=False)
+
+
+def test_through_the_commands(tmp_path):
+    """What readers and functions refuse the commands refuse too: one line, and no output."""
+    good, inv = posterior(tmp_path / "g.nc"), tmp_path / "inventory.csv"
+    inventory().to_csv(inv, index=False)
+    with pytest.raises(FormatError, match="a posterior without total_averaging_kernel"):
+        call(crosscheck, changed(tmp_path, total_averaging_kernel=None), inv, "--out", tmp_path / "out")
+    inventory(period="2015").to_csv(inv, index=False)
+    with pytest.raises(ConfigError, match="inventory is of 2015, the inversion of 2019"):
+        call(crosscheck, good, inv, "--out", tmp_path / "out")
+    boxes = [box(100, 30, 110, 40), box(105, 30, 115, 40)]
+    areas = gpd.GeoDataFrame({"name": ["a", "b"]}, geometry=boxes, crs="EPSG:4326")
+    areas.to_file(tmp_path / "areas.geojson")
+    lat, lon = np.arange(25.5, 45), np.arange(95.5, 120)
+    flux = flux_file(tmp_path / "f.nc", np.ones((1, lat.size, lon.size)), lat, lon, MIDDLE[:1])
+    polygons = ("--regions", tmp_path / "areas.geojson", "--key", "name", "--out", tmp_path / "out")
+    with pytest.raises(RegionError, match="overlap"):
+        call(systems, f"f=grid:{flux};gas=CO2;period=2023", *polygons)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_region_named_like_a_script(tmp_path):
