@@ -15,6 +15,7 @@ from obsnet.config import Options
 
 __all__ = [
     "NOTHING",
+    "WRITTEN",
     "InLanguage",
     "Language",
     "Sentences",
@@ -48,6 +49,7 @@ class Words(NamedTuple):
         return mine or other
 
 
+WRITTEN = Words("written: {path}", "已写入：{path}")
 NOTHING = Words("", "")
 
 
