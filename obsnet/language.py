@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -14,11 +15,13 @@ from obsnet.config import Options
 
 __all__ = [
     "NOTHING",
+    "WRITTEN",
     "InLanguage",
     "Language",
     "Sentences",
     "Words",
     "apart",
+    "decimals",
     "filled",
     "padded",
     "period_zh",
@@ -46,6 +49,7 @@ class Words(NamedTuple):
         return mine or other
 
 
+WRITTEN = Words("written: {path}", "已写入：{path}")
 NOTHING = Words("", "")
 
 
@@ -124,6 +128,19 @@ def period_zh(text: str) -> str:
     ('2014-02-01 至 2014-03-01', '2014')
     """
     return text.replace(" to ", " 至 ") if _SPAN.fullmatch(text) else text
+
+
+def decimals(sd: float) -> int:
+    """Return how many decimals a total with this standard deviation is written with: two digits of it, at most four.
+
+    Totals of China in Mt have none, those of a small region or gas as many as say something.
+
+    Examples
+    --------
+    >>> decimals(159.0), decimals(0.77), decimals(0.0), decimals(float("nan"))
+    (0, 2, 0, 0)
+    """
+    return min(max(1 - math.floor(math.log10(sd)), 0), 4) if math.isfinite(sd) and sd > 0.0 else 0
 
 
 def padded(text: str, width: int) -> str:

@@ -463,6 +463,11 @@ class GranuleIndex:
             pa.Table.from_pylist(ordered, schema=schema.GRANULE_INDEX.schema), schema.GRANULE_INDEX
         )
 
+    def notes(self, names: Collection[str]) -> dict[str, int]:
+        """Return what there is to know of files, by `file_id`: each note with the number of files that it is of."""
+        rows = [r for r in self.read().to_pylist() if r["file_id"] in names and r["notes"]]
+        return dict(Counter(note for row in rows for note in row["notes"].split("; ")))
+
     def write(self, rows: Sequence[dict[str, Any]], part: str) -> None:
         """Replace one writer's part.
 

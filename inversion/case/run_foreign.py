@@ -94,6 +94,7 @@ def run_foreign(
             "summary": "Factors of prior fluxes and inflow with their standard deviations",
             "source": f"{found['system']} Jacobian",
             "license": "as its inputs",
+            "obsnet_contract": "scale factors 1",
         }
     )
     for block in problem.state.blocks:

@@ -215,9 +215,12 @@ def _read_one(path: Path) -> ForeignJacobian:
         if not layouts:
             known = "; ".join(f"{x.system}: {x.value}, {x.error}, {x.matrix}" for x in LAYOUTS)
             known += f"; IMI: {', '.join(INFORMATION)}"
+            there = (
+                ", ".join(map(str, list(data.variables)[:12]))
+                or "nothing outside of groups, where none is read"
+            )
             raise FormatError(
-                f"{path}: no Jacobian of a known system in it; there is: "
-                f"{', '.join(map(str, list(data.variables)[:12]))}. Known are {known}"
+                f"{path}: no Jacobian of a known system in it; there is: {there}. Known are {known}"
             )
         return _from_layout(data, layouts[0], path)
 

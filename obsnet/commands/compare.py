@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from obsnet.command import Shown, command
 from obsnet.crosscheck.systems.options import ComparisonOptions
+from obsnet.language import WRITTEN
 
 __all__ = ["compare"]
 
@@ -23,5 +24,5 @@ def compare(options: ComparisonOptions) -> Shown:
         notes += missing(options.language)
         written = write_compared(found, options.out, options.language)
         written += write_spread_figures(found.systems, found.spread, options.out, drawn_in(options.language))
-        notes += [f"written: {p}" for p in written]
+        notes += [WRITTEN.said(options.language).format(path=p) for p in written]
     return Shown(compared_data(found), compared_lines(found, options.language), notes)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from obsnet.command import Flag, Shown, command
 from obsnet.crosscheck.verdicts.options import CrosscheckOptions
-from obsnet.language import InLanguage
+from obsnet.language import WRITTEN, InLanguage
 
 __all__ = ["CrosscheckCommand", "crosscheck"]
 
@@ -47,4 +47,4 @@ def crosscheck(options: CrosscheckCommand) -> Shown:
         *table_lines(found.table, options.language),
         *statistics_lines(found.statistics, options.language),
     ]
-    return Shown(data, [*lines, *(f"written: {path}" for path in written)])
+    return Shown(data, [*lines, *(WRITTEN.said(options.language).format(path=path) for path in written)])

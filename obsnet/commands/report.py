@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from obsnet.command import Flag, Shown, command
+from obsnet.language import WRITTEN
 from obsnet.report.options import ReportOptions
 
 __all__ = ["ReportCommand", "report"]
@@ -41,6 +42,5 @@ def report(options: ReportCommand) -> Shown:
             raise FormatError(f"{path} is missing; `obsnet invert` and `obsnet crosscheck` make it")
     store = None if chosen.store is None else folder / chosen.store
     written = report_files(folder / chosen.posterior, table, folder, chosen, store)
-    return Shown(
-        {"written": [str(p) for p in written]}, [f"written: {p}" for p in written], missing(chosen.language)
-    )
+    lines = [WRITTEN.said(chosen.language).format(path=p) for p in written]
+    return Shown({"written": [str(p) for p in written]}, lines, missing(chosen.language))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
-__all__ = ["figure_png", "new_figure", "subplots"]
+__all__ = ["above_the_axes", "figure_png", "new_figure", "subplots"]
 
 _ROOM = 1.0  # inches on each side of a figure, for labels that reach beyond it
 _MARGIN = 0.1  # inches that a picture keeps of it
@@ -44,6 +44,12 @@ def subplots(
     """Return a figure and its axes, as `matplotlib.figure.Figure.subplots` makes them."""
     figure = new_figure(figsize, layout)
     return figure, figure.subplots(rows, columns, **how)
+
+
+def above_the_axes(axes: Any, columns: int = 2, title: str | None = None) -> None:
+    """Put the legend above the axes, where it hides nothing however few rows there are."""
+    how = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "frameon": False, "borderpad": 0.3}
+    axes.legend(fontsize=8, ncols=columns, title=title, title_fontsize=8, alignment="left", **how)
 
 
 def figure_png(figure: Any, dpi: int = 110) -> bytes:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from obsnet.language import WRITTEN
+
 __all__ = ["NAMES", "QUOTING", "SENTENCES"]
 
 # What stands in these is the user's own and stays as it is.
 QUOTING = {
     "unused": ("columns not used: {columns}", "未使用的列：{columns}"),
     "title": ("above the headings: {text}", "表头上方：{text}"),
-    "written": ("written: {path}", "已写入：{path}"),
+    "written": WRITTEN,
 }
 SENTENCES = {
     # tables and workbooks

@@ -14,7 +14,7 @@ import numpy as np
 from obsnet.command import Shown
 from obsnet.errors import ConfigError, FormatError
 from obsnet.inventory.words import NATION
-from obsnet.language import Language, Words
+from obsnet.language import WRITTEN, Language, Words
 from obsnet.nowcast.forecast import EmissionForecast, forecast, read_target
 from obsnet.nowcast.inputs.history import History, read_history
 from obsnet.nowcast.inputs.indicator_file import read_indicators
@@ -228,7 +228,7 @@ def _shape(options: PowerOptions, indicators: Indicators, found: RapidEstimate, 
     write_netcdf(made, options.shaped, history=f"obsnet nowcast power --flux {options.flux}")
     part.words.extend(shape_words(shape))
     part.tables["shape"] = shape.table
-    part.lines.extend([*said, f"written: {options.shaped}"])
+    part.lines.extend([*said, WRITTEN.said(options.language).format(path=options.shaped)])
 
 
 def _with_atmosphere(
@@ -288,7 +288,7 @@ def _shown(
         **{n: t.to_dict("records") for n, t in tables.items() if n not in {"hindcast", "events"}},
     }  # fmt: skip
     lines = [*said, "", *(line for p in parts for line in p.lines)]
-    return Shown(data, lines, [*told, *(f"written: {p}" for p in written)])
+    return Shown(data, lines, [*told, *(WRITTEN.said(options.language).format(path=p) for p in written)])
 
 
 def _write(

@@ -11,7 +11,7 @@ from typing import Any
 
 from obsnet.atomic import write_text
 from obsnet.drawing.maps import VERDICT_COLOURS
-from obsnet.language import Language
+from obsnet.language import Language, decimals
 from obsnet.report.content import Content
 from obsnet.report.sections.fit import fits
 from obsnet.report.sections.section import Section, named, number, percent, signed
@@ -28,18 +28,16 @@ _HEADS = (
 
 
 def _row(entry: Mapping[str, Any], language: Language) -> dict[str, Any]:
-    verdict = str(entry["verdict"])
+    verdict, digits = str(entry["verdict"]), decimals(entry["posterior_sd"])
     known = math.isfinite(entry["inventory"])
     share = entry["minimum_detectable"] / abs(entry["inventory"]) if entry["inventory"] else math.nan
     tail, _between = ("_zh", "；") if language == "zh" else ("", "; ")
     return {
         "name": named(entry, language),
         "cells": [
-            number(entry["inventory"]),
-            number(entry["posterior"]),
-            number(entry["posterior_sd"]),
-            signed(entry["difference"]) if known else "–",
-            number(entry["difference_sd"]),
+            *(number(entry[k], digits) for k in ("inventory", "posterior", "posterior_sd")),
+            signed(entry["difference"], digits) if known else "–",
+            number(entry["difference_sd"], digits),
             percent(entry["response"]),
             percent(share),
             f"{entry['p_adjusted']:.2g}" if math.isfinite(entry["p_adjusted"]) else "–",

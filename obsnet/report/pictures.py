@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from obsnet.drawing.figures import figure_png, new_figure, subplots
+from obsnet.drawing.figures import above_the_axes, figure_png, new_figure, subplots
 from obsnet.drawing.fonts import drawn_in
 from obsnet.drawing.maps import VERDICT_COLOURS, grid_map, map_axes, region_map
 from obsnet.language import Language
@@ -158,7 +158,7 @@ def totals_chart(table: Any, language: Language = "en") -> bytes:
     axes.set_xlim(left=min(0.0, low))
     axes.set_xlabel(term("a year", unit=table["unit"].iloc[0]).said(language))
     axes.grid(axis="x", lw=0.4)
-    axes.legend(fontsize=8, loc="lower right")
+    above_the_axes(axes, columns=3)
     return figure_png(figure, DPI)
 
 

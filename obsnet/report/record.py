@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from obsnet.config import validate
-from obsnet.language import Words
+from obsnet.language import Language, Words
 from obsnet.reading import door
 from obsnet.report.options import ReportOptions
 from obsnet.report.sections.section import Section
 from obsnet.report.words import term
+from obsnet.run_words import in_both
 from obsnet.stage_mark import read_mark
 
-__all__ = ["inputs_section", "marks", "recorded", "with_record"]
+__all__ = ["inputs_section", "marks", "recorded", "said_section", "with_record"]
 
 _HEAD = (term("stage"), term("file"), Words("sha256", "sha256"))
-_ORDER = ("ingest", "superobs", "stations", "footprints", "invert", "crosscheck")
+_ORDER = ("ingest", "superobs", "stations", "convert", "footprints", "invert", "crosscheck")
 _SINGLE = 12  # files of a stage that are named one by one; more are counted, with one hash over all
+_SAID_MOST = 12  # notes of a stage that are shown; run.json has all
+_SAID = Words("What the stages said", "各步骤的说明")
+_SAID_TEXT = Words(
+    "What was assumed, changed, converted or left out on the way, in the words of each stage; with a number of files "
+    "where it is not of all.",
+    "各步骤所作的假定、改动、换算与剔除，均为其原话；只涉及部分文件时注明文件数。",
+)
+_SAID_HEAD = (term("stage"), Words("Note", "说明"))
+_MORE = Words("and {n} more, in run.json", "另有 {n} 条，见 run.json")
+_OF_FILES = Words("{note} (files: {n})", "{note}（文件数：{n}）")
 _TITLE = Words("Methods and inputs", "方法与输入")
 _TEXT = Words(
     "Every file that a stage read, by the sha256 of its content. Where a stage read many, the hash is over the sorted "
@@ -75,7 +87,7 @@ def with_record(options: ReportOptions, folder: Path) -> ReportOptions:
 def marks(folder: Path) -> list[Path]:
     """Return the marks of the stages before the report, in their order."""
     found = [p for p in (folder / ".stages").glob("*.json") if p.stem != "report"]
-    return sorted(found, key=lambda p: (_ORDER.index(p.stem) if p.stem in _ORDER else len(_ORDER), p.stem))
+    return sorted(found, key=lambda p: _place(p.stem))
 
 
 def inputs_section(folder: Path, read: Mapping[str, Path], *, within_run: bool = False) -> Section:
@@ -113,6 +125,39 @@ def inputs_section(folder: Path, read: Mapping[str, Path], *, within_run: bool =
     else:
         text.append(_NO_RECORD)
     return Section(_TITLE, text, _HEAD, rows)
+
+
+def said_section(folder: Path, attrs: Mapping[str, Any], language: Language) -> list[Section]:
+    """Return the section of what the stages said of themselves; nothing where none said a word.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run's outputs, whose stages left marks.
+    attrs : mapping
+        Of the posterior file: what the inversion said of prior, errors and shares.
+    """
+    rows: list[tuple[str, ...]] = []
+    notes = {path.stem: _notes(mark.record, language) for path in marks(folder) if (mark := read_mark(path))}
+    told = "; ".join(str(attrs.get(k, "")) for k in ("prior_notes", "error_notes", "shares_notes"))
+    notes["invert"] = [in_both(line).said(language) for line in re.split(r"; |\n", told) if line]
+    for stage, lines in sorted(notes.items(), key=lambda pair: _place(pair[0])):
+        rows += [(stage, line) for line in lines[:_SAID_MOST]]
+        if len(lines) > _SAID_MOST:
+            rows.append((stage, _MORE.said(language).format(n=len(lines) - _SAID_MOST)))
+    return [Section(_SAID, [_SAID_TEXT], _SAID_HEAD, rows)] if rows else []
+
+
+def _notes(record: Mapping[str, Any], language: Language) -> list[str]:
+    found = record.get("notes", [])
+    if isinstance(found, Mapping):
+        said = _OF_FILES.said(language)
+        return [said.format(note=in_both(str(k)).said(language), n=n) for k, n in found.items()]
+    return [in_both(str(note)).said(language) for note in found]
+
+
+def _place(stage: str) -> tuple[int, str]:
+    return (_ORDER.index(stage) if stage in _ORDER else len(_ORDER), stage)
 
 
 def _stage_rows(stage: str, inputs: Mapping[str, str | None]) -> list[tuple[str, ...]]:

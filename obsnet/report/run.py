@@ -147,7 +147,7 @@ def report_content(
     from obsnet.language import Words
     from obsnet.report.content import Content, facts
     from obsnet.report.pictures import draw
-    from obsnet.report.record import inputs_section
+    from obsnet.report.record import inputs_section, said_section
     from obsnet.report.sections.beside import beside_the_verdict
     from obsnet.report.sections.bridge import bridge
     from obsnet.report.sections.fit import fit, fit_words
@@ -192,7 +192,10 @@ def report_content(
                 for section in nowcast_sections(folder, language)
             ],
             "fit": [fit(table, data, language)],
-            "inputs": [inputs_section(out, read, within_run=within_run)],
+            "inputs": [
+                *said_section(out, data.attrs, language),
+                inputs_section(out, read, within_run=within_run),
+            ],
         },
         facts=facts(data, table),
     )

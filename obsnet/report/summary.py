@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from obsnet.language import Language
+from obsnet.language import Language, decimals
 from obsnet.report.sections.fit import fit_words
 from obsnet.report.sections.section import named, number, percent, signed
 from obsnet.report.words import VERDICTS, say, sector_name, span, term
@@ -69,8 +69,10 @@ def summary(table: Any, language: Language) -> list[str]:
     ]
     differ = single[single["verdict"] == "inconsistent"].assign(size=lambda t: t["difference"].abs())
     for row in differ.sort_values("size", ascending=False).head(_NAMED).to_dict("records"):
-        numbers = {k: number(row[k]) for k in ("inventory", "inventory_sd", "posterior", "posterior_sd")}
-        numbers |= {"difference": signed(row["difference"]), "difference_sd": number(row["difference_sd"])}
+        digits = decimals(row["posterior_sd"])
+        names = ("inventory", "inventory_sd", "posterior", "posterior_sd", "difference_sd")
+        numbers = {k: number(row[k], digits) for k in names}
+        numbers |= {"difference": signed(row["difference"], digits)}
         lines.append(say("differs", language, name=named(row, language), unit=unit, **numbers))
     if differ.empty:
         lines.append(say("no single", language))

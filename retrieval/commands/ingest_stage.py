@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from obsnet.case_check import few
 from obsnet.errors import ObsnetError
@@ -22,10 +23,15 @@ def _run(options: IngestTable, case: Case) -> StageResult:
     from retrieval.ingest.run import run_ingest
 
     summary = run_ingest(options, case.folder, case.out, case.run)
-    found = {"files": len(summary.files), "soundings": summary.soundings, "good": summary.good}
-    store = case.out / options.store
-    files = ObservationStore(store).parts_of({row["file_id"] for row in summary.files})
+    found: dict[str, Any] = {
+        "files": len(summary.files),
+        "soundings": summary.soundings,
+        "good": summary.good,
+    }
+    store, names = case.out / options.store, {row["file_id"] for row in summary.files}
+    files = ObservationStore(store).parts_of(names)
     outputs = (store,) if store.exists() else ()
+    found |= {"notes": ObservationStore(store).index.notes(names)}
     return StageResult(outputs=outputs, files=tuple(files), summary=found, failed=len(summary.bad))
 
 

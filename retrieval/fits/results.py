@@ -23,6 +23,43 @@ from retrieval.fits.plan import FitPlan
 
 __all__ = ["FittedSounding", "observation_rows", "results_dataset", "told"]
 
+# What a variable is, where its own line does not say it; CF asks it of each.
+_LONG_NAMES = {
+    "about": "what else the file says of the sounding",
+    "altitude": "height of the surface above the sea",
+    "averaging_kernel": "averaging kernel of the state: change of the estimate with the truth",
+    "channel_window": "window that the channel belongs to, from 0; -1: none",
+    "covariance": "covariance of the errors of the state",
+    "degrees_of_freedom": "degrees of freedom for signal",
+    "iterations": "iterations of the fit",
+    "land_fraction": "share of land in the footprint",
+    "latitude": "latitude of the footprint's middle",
+    "longitude": "longitude of the footprint's middle",
+    "modelled": "radiance of the model after the fit, in the unit of the file",
+    "noise": "standard deviation of the radiance's noise, in the unit of the file",
+    "noise_covariance": "covariance of the state's errors from noise alone",
+    "outcome": "how the retrieval ended",
+    "pressure_edges": "pressure at the edges of the layers",
+    "prior": "state before the fit",
+    "prior_uncertainty": "standard deviation of the state before the fit",
+    "sounding": "name of the sounding",
+    "state": "name of the element of the state",
+    "status": "fitted, or why not",
+    "sun": "zenith angle of the sun",
+    "time": "time of the measurement",
+    "uncertainty": "standard deviation of the state after the fit",
+    "used": "1: the channel was fitted",
+    "view": "zenith angle of the view",
+    "window": "name of the window",
+}
+_STANDARD_NAMES = {
+    "latitude": "latitude",
+    "longitude": "longitude",
+    "altitude": "surface_altitude",
+    "time": "time",
+}
+_STANDARD_NAMES |= {"sun": "solar_zenith_angle", "land_fraction": "land_area_fraction"}
+
 
 @dataclass(frozen=True)
 class FittedSounding:
@@ -236,7 +273,7 @@ def results_dataset(plan: FitPlan, fitted: Sequence[FittedSounding], origin: str
     variables["about"] = ("sounding", [json.dumps(f.place["about"]) for f in fitted])
     first = good[0].arrays if good else {}
     layer = plan.options.fit.layer
-    return xr.Dataset(
+    data = xr.Dataset(
         variables,
         coords={
             "sounding": [f.place["identity"] for f in fitted],
@@ -261,3 +298,7 @@ def results_dataset(plan: FitPlan, fitted: Sequence[FittedSounding], origin: str
             "options": json.dumps(plan.options.model_dump(mode="json")),
         },
     )
+    for key, texts in (("long_name", _LONG_NAMES), ("standard_name", _STANDARD_NAMES)):
+        for name, text in texts.items():
+            data[name].attrs.setdefault(key, text)
+    return data

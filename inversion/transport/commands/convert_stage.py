@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from inversion.transport.conversion import VERSION
 from inversion.transport.conversion.options import ConvertTable
 from obsnet.case_check import SAMPLE
 from obsnet.errors import ObsnetError
@@ -48,5 +49,11 @@ def _check(options: ConvertTable, case: Case, _before: tuple[str, ...]) -> Itera
 
 
 STAGE = Stage(
-    "convert", ConvertTable, _run, needs=("ingest", "superobs", "stations"), inputs=_inputs, check=_check
+    "convert",
+    ConvertTable,
+    _run,
+    needs=("ingest", "superobs", "stations"),
+    inputs=_inputs,
+    check=_check,
+    version=VERSION,
 )

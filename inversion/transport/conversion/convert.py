@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from inversion.jacobian.store import JacobianStore
-from inversion.transport.conversion.matching import receptor_names
+from inversion.transport.conversion.matching import WANTED, receptor_names
 from inversion.transport.conversion.nest import nest_in, pair_up
 from inversion.transport.conversion.one import ConvertTask, convert_file, part_name
 from inversion.transport.conversion.options import ConvertOptions, ConvertSettings
@@ -77,8 +77,7 @@ def run_convert(options: ConvertOptions, work: Work | None = None) -> dict[str, 
         without.append(require_finished(options.store, allow=options.allow_missing))
         from obsnet.store import ObservationStore
 
-        wanted = ["obs_id", "time", "latitude", "longitude", "intake_height_m"]
-        observations = ObservationStore(options.store).read(str(options.species), columns=wanted)
+        observations = ObservationStore(options.store).read(str(options.species), columns=list(WANTED))
     said = "; ".join(filter(None, without))
     return convert_files(paths, options.out, options, observations=observations, work=work, without=said)
 
@@ -149,10 +148,10 @@ def convert_files(
     store = JacobianStore(out)
     fresh = not (store.path / "meta.json").exists()
     _create(store, sources.opened, settings, fresh)
-    names, unmatched = receptor_names(sources.opened, observations, settings.max_km, settings.max_minutes)
+    matches = receptor_names(sources.opened, observations, settings.max_km, settings.max_minutes)
     work = work or Work()
     mine = shard(sources.opened, work)
-    tasks = _tasks(store, replace(sources, opened=list(mine)), settings, names)
+    tasks = _tasks(store, replace(sources, opened=list(mine)), settings, matches.names)
     report: dict[str, Any] = {
         "files": len(paths),
         "done": 0,
@@ -161,10 +160,10 @@ def convert_files(
         "receptors": 0,
         "missing": 0,
         "observations": 0,
-        "unmatched": unmatched,
+        "unmatched": matches.unmatched,
         "total": 0.0,
         "lost": {},
-        "notes": {},
+        "notes": dict(matches.notes),
     }
     if without:
         report["notes"][f"made from {without}"] = len(mine)

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from inversion.transport.conversion import VERSION
 from inversion.transport.conversion.convert import LOST, common_grid, convert_files, head_of, time_edges
-from inversion.transport.conversion.matching import receptor_names
+from inversion.transport.conversion.matching import WANTED, receptor_names
 from inversion.transport.conversion.options import ConvertSettings, ConvertTable
 from inversion.transport.files.binning import sparse_tables
 from inversion.transport.files.footprint import FootprintFile
@@ -34,7 +35,6 @@ __all__ = ["convert_table", "inputs_of", "look", "placed"]
 
 _MARK = "convert.json"
 _OWN = {_MARK, "meta.json", "sensitivity", "background", FOLDER}
-_WANTED = ["obs_id", "time", "latitude", "longitude", "intake_height_m"]
 
 
 def placed(options: ConvertTable, folder: Path) -> ConvertTable:
@@ -80,8 +80,12 @@ def convert_table(
     out = outputs / options.out
     store = locate(options.store, folder, outputs)
     without = require_finished(store, allow=options.allow_missing)
-    observations = ObservationStore(store).read(options.species, columns=_WANTED)
-    decides = {"options": options.model_dump(mode="json"), "inputs": dict(sorted(inputs.items()))}
+    observations = ObservationStore(store).read(options.species, columns=list(WANTED))
+    decides = {
+        "version": VERSION,
+        "options": options.model_dump(mode="json"),
+        "inputs": dict(sorted(inputs.items())),
+    }
     text = json.dumps({"made_of": hashlib.sha256(json.dumps(decides).encode()).hexdigest()})
     _make_room(out, text)
     settings = placed(options, folder)
@@ -150,9 +154,10 @@ def look(options: ConvertTable, *, folder: Path, outputs: Path, most: int) -> It
             yield error
     store = locate(options.store, folder, outputs)
     if store.exists():
-        table = ObservationStore(store).read(options.species, columns=_WANTED)
-        _, unmatched = receptor_names(opened, table, settings.max_km, settings.max_minutes)
-        yield f"{len(table) - unmatched} of {len(table)} observations have a receptor in the files opened"
+        table = ObservationStore(store).read(options.species, columns=list(WANTED))
+        matches = receptor_names(opened, table, settings.max_km, settings.max_minutes)
+        yield f"{len(table) - matches.unmatched} of {len(table)} observations have a receptor in the files opened"
+        yield from matches.notes
 
 
 def first_footprint(

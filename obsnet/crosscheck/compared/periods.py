@@ -99,7 +99,7 @@ def match_periods(
                 "another year's with --other-year"
             )
         time = _nearest_year(stated, covered)
-        remarks.append(say("other year", stated=stated, compared=covered))
+        remarks.append(say("other year", stated=str(stated), compared=str(covered)))
     inside = tuple(i for i in range(len(bounds)) if 2.0 * _overlap(bounds[i], time) > bounds[i].length)
     if asked is None:
         # a period longer than the inventory's time has no half inside it

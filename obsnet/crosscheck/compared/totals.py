@@ -149,6 +149,11 @@ def read_totals(
 
     data = read_netcdf(path)
     contract = str(data.attrs.get("obsnet_contract", ""))
+    if contract.startswith("scale factors"):
+        raise FormatError(
+            f"{path}: scale factors of a ready-made Jacobian, no totals of regions; with a map of its columns and a "
+            "prior ([invert.foreign] elements, [invert] prior, start, stop) `obsnet invert` makes them"
+        )
     if not contract.startswith("posterior"):
         raise FormatError(f"{path}: not a posterior file; make one with `obsnet invert`")
     if contract != "posterior 1":

@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import Any
 
 from obsnet.crosscheck.words import common_first
-from obsnet.language import Language, Words
+from obsnet.language import Language, Words, decimals
 
 __all__ = ["attribution_lines", "reconciled_lines", "statistics_lines", "table_lines", "trend_lines"]
 
@@ -78,13 +78,14 @@ def table_lines(table: Any, language: Language = "en") -> Iterator[str]:
     columns = "".join(_right(h, w) for h, w in zip(heads, (10, 11, 6, 12, 12), strict=False))
     yield f"{_pad(region, wide)}{columns}  {heads[-1]}"
     for row in shown.to_dict("records"):
-        known = math.isfinite(row["inventory"])
+        known, digits = math.isfinite(row["inventory"]), decimals(row["posterior_sd"])
         share = row["minimum_detectable"] / abs(row["inventory"]) if row["inventory"] else math.nan
         why = ("；" if end else "; ").join(t for t in (row[f"reason{end}"], row["own"]) if t)
         yield (
             f"{_pad(row[name], wide)}"
-            f"{_cell(row['inventory'], '.0f'):>10}{row['posterior']:>11.0f}{row['posterior_sd']:>6.0f}"
-            f"{_cell(row['difference'] if known else math.nan, '+.0f'):>12}"
+            f"{_cell(row['inventory'], f'.{digits}f'):>10}"
+            f"{row['posterior']:>11.{digits}f}{row['posterior_sd']:>6.{digits}f}"
+            f"{_cell(row['difference'] if known else math.nan, f'+.{digits}f'):>12}"
             f"{_cell(share, '.0%') if not share >= 10 else '> 1000%':>12}  "
             f"{said[row['verdict']]}{('：' if end else ': ') + why if why else ''}"
         )
@@ -108,11 +109,12 @@ def reconciled_lines(table: Any) -> Iterator[str]:
     head = f"{'region':<{wide}}{'inventory':>10}{'sd':>6}{'inversion':>11}{'sd':>6}"
     yield f"{head}{'reconciled':>12}{'sd':>6}{'adjusted':>10}"
     for row in table.to_dict("records"):
-        numbers = [_cell(row[c], ".0f") for c in ("inventory", "inventory_sd", "inversion", "inversion_sd")]
-        best = [_cell(row["reconciled"], ".0f"), _cell(row["reconciled_sd"], ".0f")]
+        form = f".{decimals(row['reconciled_sd'])}f"
+        numbers = [_cell(row[c], form) for c in ("inventory", "inventory_sd", "inversion", "inversion_sd")]
+        best = [_cell(row["reconciled"], form), _cell(row["reconciled_sd"], form)]
         yield (
             f"{row['name_en']:<{wide}}{numbers[0]:>10}{numbers[1]:>6}{numbers[2]:>11}{numbers[3]:>6}"
-            f"{best[0]:>12}{best[1]:>6}{_cell(row['adjustment'], '+.0f'):>10}"
+            f"{best[0]:>12}{best[1]:>6}{_cell(row['adjustment'], f'+{form}'):>10}"
             f"{'  suspect: ' + row['suspect'] if row['suspect'] else ''}"
         )
     yield f"{table['period'].iloc[0]}; Mt {table['gas'].iloc[0]} a year"

@@ -11,10 +11,11 @@ from obsnet.errors import FormatError, RegionError
 from obsnet.inventory.account.categories import category_name
 from obsnet.inventory.account.compile import Compiled
 from obsnet.inventory.account.tier1 import find_activity
+from obsnet.inventory.balance.labels import ROWS
 from obsnet.inventory.books import write_rows
 from obsnet.inventory.factors.fuels import find_fuel, fuels
 from obsnet.inventory.words import CHINESE, RESULTS
-from obsnet.language import Language
+from obsnet.language import Language, Words
 from obsnet.reading import door, read_csv
 from obsnet.regions import region_name
 
@@ -27,6 +28,8 @@ __all__ = [
     "trace_lines",
     "write_compiled",
 ]
+
+_LINES = Words("{n} lines, {gas}: {amount}", "共 {n} 行，{gas}：{amount}")
 
 
 def named_region(code: str, language: Language = "en") -> str:
@@ -157,17 +160,24 @@ def _item(name: str, language: Language) -> str:
         return name
 
 
+def _balance_row(name: str, language: Language) -> str:
+    """Return a row of a balance in a language; the number of a row of a table as it stands."""
+    return ROWS[name].zh if language == "zh" and name in ROWS else name
+
+
 def trace_lines(found: Any, language: Language = "en") -> Iterator[str]:
     """Return the lines behind a number for people: activity, cell, factor, its page."""
     for r in found.to_dict("records"):
+        row = _balance_row(r["row"], language)
         where = f"{Path(str(r['file']).partition(', sheet')[0]).name} {r['cell'] or r['row']}".strip()
         yield (
             f"{named_region(r['region'], language)} {r['period']} {r['category']:<12}{r['emission']:>16,.1f} "
             f"{r['emission_unit']} = "
-            f"{r['activity']:,.6g} {r['unit']} {_item(r['item'], language)} ({r['row']}, {where}) x {r['factor']:.6g} "
+            f"{r['activity']:,.6g} {r['unit']} {_item(r['item'], language)} ({row}, {where})"
+            f" x {r['factor']:.6g} "
             f"{r['factor_unit']}"
         )
         yield f"    {r['factor_key']}: {r['factor_source']}" + (f" [{r['note']}]" if r["note"] else "")
     sums = found.groupby(["gas", "emission_unit"])["emission"].sum()
     for (gas, unit), value in sums.items():
-        yield f"{len(found)} lines, {gas}: {value:,.1f} {unit}"
+        yield _LINES.said(language).format(n=len(found), gas=gas, amount=f"{value:,.1f} {unit}")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from obsnet.language import NOTHING, Language, Words
+from obsnet.language import NOTHING, Language, Words, decimals
 from obsnet.report.annex.results import detectability, sums, verdict_table
 from obsnet.report.annex.texts import text
 from obsnet.report.content import Content
@@ -149,13 +149,13 @@ def _counts(table: Any) -> list[Words]:
         )
     ]
     for r in table[table["verdict"] == "inconsistent"].to_dict("records"):
-        size = abs(r["inventory"])
+        size, digits = abs(r["inventory"]), decimals(r["posterior_sd"])
         said.append(
             text(
                 "differs",
                 name=Words(r["name_en"], r["name_zh"]),
-                inventory=f"{r['inventory']:,.0f} ± {r['inventory_sd']:,.0f}",
-                posterior=f"{r['posterior']:,.0f} ± {r['posterior_sd']:,.0f}",
+                inventory=f"{number(r['inventory'], digits)} ± {number(r['inventory_sd'], digits)}",
+                posterior=f"{number(r['posterior'], digits)} ± {number(r['posterior_sd'], digits)}",
                 higher=text("higher" if r["difference"] > 0 else "lower"),
                 unit=r["unit"],
                 least=percent(r["minimum_detectable"] / size) if size else "–",

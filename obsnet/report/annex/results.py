@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from obsnet.crosscheck.words import joined
-from obsnet.language import NOTHING, Words
+from obsnet.language import NOTHING, Words, decimals
 from obsnet.report.annex.texts import text
 from obsnet.report.sections.section import Section, number, percent, signed
 from obsnet.report.tables.headings import VALUES
@@ -36,11 +37,9 @@ def detectability(table: Any, picture: bytes | None) -> Section:
     rows = [
         (
             _name(r),
-            f"{number(r['inventory'])} ± {number(r['inventory_sd'])}"
-            if math.isfinite(r["inventory"])
-            else "–",
+            _total(r, "inventory"),
             percent(r["response"]),
-            number(r["minimum_detectable"]),
+            number(r["minimum_detectable"], decimals(r["posterior_sd"])),
             percent(_share(r)),
             text("no" if r["verdict"] == "not testable" else "yes"),
         )
@@ -64,14 +63,22 @@ def verdict_table(table: Any, picture: bytes | None) -> Section:
     return Section(text("verdicts"), [said], head, rows, picture, text("verdict map"))
 
 
+def _total(row: dict[str, Any], key: str, write: Callable[[float, int], str] = number) -> str:
+    """Return a total with its standard deviation, as many decimals as the inversion's says."""
+    digits = decimals(row["posterior_sd"])
+    return (
+        f"{write(row[key], digits)} ± {number(row[f'{key}_sd'], digits)}" if math.isfinite(row[key]) else "–"
+    )
+
+
 def _found(row: dict[str, Any]) -> tuple[Any, ...]:
     known = math.isfinite(row["inventory"])
     # what to know of a test does not matter where there was none; page and tables have it all the same
     why = [Words(row[k], row[f"{k}_zh"]) for k in (("reason", "remark") if known else ("reason",))]
     return (
-        f"{number(row['inventory'])} ± {number(row['inventory_sd'])}" if known else "–",
-        f"{number(row['posterior'])} ± {number(row['posterior_sd'])}",
-        f"{signed(row['difference'])} ± {number(row['difference_sd'])}" if known else "–",
+        _total(row, "inventory"),
+        _total(row, "posterior"),
+        _total(row, "difference", signed) if known else "–",
         f"{row['p_adjusted']:.2g}" if math.isfinite(row["p_adjusted"]) else "–",
         _verdict(row),
         joined(why),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.crosscheck.rules.published import REQUIREMENTS
-from obsnet.drawing.figures import figure_png, subplots
+from obsnet.drawing.figures import above_the_axes, figure_png, subplots
 from obsnet.drawing.fonts import drawn_in
 from obsnet.language import Language, Words
 from obsnet.report.sections.section import Section, named, percent, plain, signed
@@ -90,5 +90,5 @@ def _chart(table: Any, language: Language) -> bytes:
     edge = float(share.max(initial=0.0)) >= 1.0
     axes.set_xlim(0, 1.0 if edge else max(1.1 * float(share.max(initial=0.0)), 0.35))
     axes.set_xlabel((_EDGE if edge else _AXIS).said(language))
-    axes.legend(fontsize=8, loc="lower right", title=_LINES.said(language), title_fontsize=8)
+    above_the_axes(axes, title=_LINES.said(language))
     return figure_png(figure)

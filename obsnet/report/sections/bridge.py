@@ -9,7 +9,7 @@ import numpy as np
 
 from obsnet.drawing.figures import figure_png, subplots
 from obsnet.drawing.fonts import drawn_in
-from obsnet.language import Language, Words
+from obsnet.language import Language, Words, decimals
 from obsnet.reading import door
 from obsnet.report.sections.made import read_made
 from obsnet.report.sections.section import Section, named, number, plain, signed
@@ -38,13 +38,14 @@ def bridge(path: Path, language: Language = "en") -> Section:
     """Return the section of ``provinces_bridge.csv``."""
     texts = ("region", "name_en", "name_zh", "line", "label_en", "label_zh", "source")
     table = read_made(path, "crosscheck", ("value", "sd", "total"), texts)
+    known = table[table["line"] == "inversion"].set_index("region")["sd"]
+    digits = {region: decimals(float(known.get(region, np.nan))) for region in table["region"]}
     rows = [
         (
             named(r, language),
             Words(r["label_en"], r["label_zh"]).said(language),
-            number(r["value"]) if r["line"] in ("inventory", "inversion") else signed(r["value"]),
-            number(r["sd"]),
-            number(r["total"]),
+            (number if r["line"] in ("inventory", "inversion") else signed)(r["value"], digits[r["region"]]),
+            *(number(r[k], digits[r["region"]]) for k in ("sd", "total")),
             r["source"],
         )
         for r in table.to_dict("records")

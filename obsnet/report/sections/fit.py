@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from obsnet.drawing.figures import figure_png, subplots
+from obsnet.drawing.figures import above_the_axes, figure_png, subplots
 from obsnet.drawing.fonts import drawn_in
 from obsnet.language import Language, Words
 from obsnet.report.sections.section import Section, number, plain, signed
@@ -110,5 +110,5 @@ def _chart(sources: list[str], values: dict[str, Any], unit: str, language: Lang
     axes.set_ylim(-0.6, len(sources) - 0.4)
     unit = {"1e-6": "ppm", "1e-9": "ppb"}.get(unit, unit)
     axes.set_xlabel(_AXIS.said(language).format(unit=plain(unit)))
-    axes.legend(fontsize=8)
+    above_the_axes(axes)
     return figure_png(figure)

@@ -11,7 +11,7 @@ from obsnet.crosscheck.verdicts.run import beside
 from obsnet.crosscheck.verdicts.table import read_statistics
 from obsnet.drawing.figures import figure_png, subplots
 from obsnet.drawing.fonts import drawn_in
-from obsnet.language import Language, Words
+from obsnet.language import Language, Words, decimals
 from obsnet.reading import door
 from obsnet.report.sections.made import read_made
 from obsnet.report.sections.section import Section, named, number, plain, signed
@@ -47,12 +47,12 @@ def reconciled(path: Path, language: Language = "en") -> Section:
     texts = ("region", "name_en", "name_zh", "suspect")
     table = read_made(path, "reconcile", ("inventory", "reconciled", "adjustment", "ratio"), texts)
     said = read_statistics(beside(path, "statistics"))
+    columns = ("inventory", "inventory_sd", "inversion", "inversion_sd", "reconciled", "reconciled_sd")
     rows = [
         (
             named(r, language),
-            *(number(r[c]) for c in ("inventory", "inventory_sd", "inversion", "inversion_sd")),
-            *(number(r[c]) for c in ("reconciled", "reconciled_sd")),
-            signed(r["adjustment"]),
+            *(number(r[c], decimals(r["reconciled_sd"])) for c in columns),
+            signed(r["adjustment"], decimals(r["reconciled_sd"])),
             number(r["ratio"], 1),
             ", ".join(_SUSPECT[s].said(language) for s in str(r["suspect"]).split()),
         )

@@ -14,6 +14,8 @@ from inversion.commands.invert_stage import STAGE
 from obsnet.cf import check_flux, read_flux, read_netcdf
 from obsnet.cli import main
 from obsnet.constants import SECONDS_PER_YEAR
+from obsnet.crosscheck.verdicts.table import read_totals
+from obsnet.errors import FormatError
 from obsnet.pipeline import read_case, run_case
 from obsnet.store import ObservationStore
 from tests.inversion.case.files import CASE, write_case
@@ -337,6 +339,8 @@ def test_the_real_gosat_jacobian_is_refused_and_then_solved(sample_data, tmp_pat
     assert 0.5 < summary["chi_square"] < 2.0
     data = read_netcdf(tmp_path / "posterior.nc")
     assert data["flux_scale"].size == 186
+    with pytest.raises(FormatError, match=r"no totals of regions; with a map of its columns .*elements"):
+        read_totals(tmp_path / "posterior.nc")
 
 
 @pytest.mark.parametrize("kind", ["quadtree", "weighted", "adaptive", "regions"])

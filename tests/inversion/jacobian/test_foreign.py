@@ -147,6 +147,9 @@ def test_faulty_files_are_named(tmp_path):
     xr.Dataset({"temperature": ("x", [1.0])}).to_netcdf(tmp_path / "other.nc")
     with pytest.raises(FormatError, match="no Jacobian of a known system in it; there is: temperature"):
         read_foreign([tmp_path / "other.nc"])
+    xr.Dataset({"temperature": ("x", [1.0])}).to_netcdf(tmp_path / "grouped.nc", group="trace")
+    with pytest.raises(FormatError, match="there is: nothing outside of groups"):
+        read_foreign([tmp_path / "grouped.nc"])
     with pytest.raises(UnitError, match="obs names no unit"):
         read_foreign([file(tmp_path, unit="")])
     with pytest.raises(UnitError, match="in 1e-6, but"):

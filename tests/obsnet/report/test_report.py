@@ -251,6 +251,26 @@ def test_a_stages_files_are_named_or_counted(tmp_path):
     assert "no record of a run" in section.text[-1].en
 
 
+def test_what_stages_said_is_on_the_page(tmp_path):
+    from obsnet.report.record import said_section
+    from obsnet.stage_mark import Mark, write_mark
+
+    assert said_section(tmp_path, {"prior_notes": ""}, "en") == []
+    (tmp_path / ".stages").mkdir()
+    for name, notes in (
+        ("crosscheck", []),
+        ("convert", {f"note {k}": 3 for k in range(14)}),
+        ("footprints", ["flat"]),
+    ):
+        write_mark(tmp_path / ".stages" / f"{name}.json", Mark({}, record={"notes": notes}))
+    attrs = {"prior_notes": "prior has one time, taken as constant; 3 rows were set aside"}
+    [section] = said_section(tmp_path, attrs, "zh")
+    assert [stage for stage, _ in section.rows] == ["convert"] * 13 + ["footprints"] + ["invert"] * 2
+    assert section.rows[0] == ("convert", "note 0（文件数：3）")
+    assert section.rows[12] == ("convert", "另有 2 条，见 run.json")
+    assert section.rows[-1] == ("invert", "搁置 3 行")
+
+
 def test_the_geotiff_has_the_error_as_a_band(made):
     import rasterio
 

@@ -17,6 +17,7 @@ from obsnet.work.work import Work
 from retrieval.commands.retrieve import retrieve
 from retrieval.fits import run as running
 from retrieval.fits.options import RetrieveTable
+from tests.obsnet.test_cf import check_with_compliance_checker
 from tests.retrieval.fits.world import LIGHT, SHIFT, granule
 
 SERIAL = Work(scheduler="serial")
@@ -63,7 +64,7 @@ def test_a_layer_and_line_mixing_are_options_of_the_command(world):
         options(world, "no", mixing={"CH4": folder / "mixing.txt"})
 
 
-def test_truths_come_back_with_their_errors(world):
+def test_truths_come_back_with_their_errors(world, tmp_path):
     folder, _ = world
     cloud = folder / "cloud.h5"
     with h5py.File(cloud, "w") as file:
@@ -102,6 +103,11 @@ def test_truths_come_back_with_their_errors(world):
         np.testing.assert_allclose(
             400.0 * data["value"].values[:, place], rows["value"].to_numpy(), rtol=1e-6
         )
+    found, broke = check_with_compliance_checker(
+        folder / "whole/granule_columns.nc", "cf:1.11", tmp_path / "report.json"
+    )
+    assert not broke
+    assert found["high_priorities"] == []
 
 
 def test_a_killed_run_goes_on_and_gives_the_same(world, monkeypatch):

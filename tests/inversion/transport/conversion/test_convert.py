@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 from inversion.jacobian.store import JacobianStore
 from inversion.transport.commands.footprints import app
 from inversion.transport.conversion.convert import convert_files
-from inversion.transport.conversion.matching import match_observations
+from inversion.transport.conversion.matching import match_observations, receptor_names
 from inversion.transport.conversion.one import part_name
 from inversion.transport.readers import open_footprints, read
 from obsnet import cli
@@ -208,6 +209,47 @@ def test_the_nearest_intake_is_taken(tmp_path):
         "high"
     ]
     assert list(match_observations(two, observations(["2024-04-02T06:00"], intake=40.0)).values()) == ["low"]
+
+
+def test_columns_and_intakes_do_not_stand_on_each_others_footprints(tmp_path):
+    head = open_footprints(formats.pystilt_parquet(tmp_path / "a.parquet", formats.field(1, 2)))
+    intake = replace(head, receptors=head.receptors.assign(obs_id="intake", height_m=25.0))
+    whole = head.receptors.assign(obs_id="column", height_m=np.nan)
+    column = replace(head, receptors=whole, column=True, weighting="kernel")
+    # a release through all layers is no intake, and of a receptor without a height nobody knows
+    deep = replace(head, receptors=head.receptors.assign(obs_id="deep", height_m=7000.0))
+    unknown = replace(head, receptors=whole.assign(obs_id="unknown"))
+    point = observations(["2024-04-02T06:00"])
+    seen = point.set_column(point.column_names.index("kind"), "kind", pa.array(["column"]))
+    for sources, table, receptor in (
+        ([intake, column], point, "intake"),
+        ([intake, column], seen, "column"),
+        ([deep], seen, "deep"),
+        ([unknown], seen, "unknown"),
+        ([unknown], point, "unknown"),
+    ):
+        assert set(receptor_names(sources, table, 5.0, 30.0).names) == {receptor}
+    for source, table in ((column, point), (intake, seen)):
+        with pytest.raises(ConfigError, match="columns with columns"):
+            receptor_names([source], table, 5.0, 30.0)
+
+
+def test_footprints_of_another_height_are_said(tmp_path):
+    head = open_footprints(formats.pystilt_parquet(tmp_path / "a.parquet", formats.field(1, 2)))
+
+    def notes(intake: float, height: float) -> list[str]:
+        source = replace(head, receptors=head.receptors.assign(height_m=height))
+        return list(
+            receptor_names([source], observations(["2024-04-02T06:00"], intake=intake), 5.0, 30.0).notes
+        )
+
+    [line] = notes(185.0, 100.0)
+    assert line.startswith("1 observations of SITE at 185 m stand on footprints released at 100 m")
+    assert notes(10.0, 20.0)
+    assert not notes(25.0, 27.0)
+    assert not notes(180.0, 185.0)
+    assert not notes(np.nan, 100.0)
+    assert not notes(100.0, np.nan)
 
 
 def test_receptors_take_the_names_of_their_observations(tmp_path):
