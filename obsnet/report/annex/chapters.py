@@ -139,13 +139,13 @@ def _sentence(said: Words) -> Words:
 def _counts(table: Any) -> list[Words]:
     """Say in words how many regions came to which verdict, and name those whose inventory was shown to differ."""
     single = table[table["kind"] == "region"]
-    number = single["verdict"].value_counts()
+    held = single["verdict"].value_counts()
     said = [
         text(
             "counts",
             all=len(single),
             tested=int((single["verdict"] != "not testable").sum()),
-            **{v.replace(" ", "_"): int(number.get(v, 0)) for v in VALUES["verdict"]},
+            **{v.replace(" ", "_"): int(held.get(v, 0)) for v in VALUES["verdict"]},
         )
     ]
     for r in table[table["verdict"] == "inconsistent"].to_dict("records"):
