@@ -10,7 +10,7 @@ from obsnet.language import NOTHING, Language, Words, decimals
 from obsnet.report.annex.results import detectability, sums, verdict_table
 from obsnet.report.annex.texts import text
 from obsnet.report.content import Content
-from obsnet.report.sections.section import Section, percent
+from obsnet.report.sections.section import Section, number, percent
 from obsnet.report.tables.headings import VALUES
 from obsnet.report.words import sector_name, span
 
