@@ -27,6 +27,7 @@ __all__ = [
     "warn_of_air",
     "warn_of_errors",
     "warn_of_heights",
+    "warn_of_tall_intakes",
     "warn_of_times",
     "warn_of_travel",
     "without_fills",
@@ -34,6 +35,7 @@ __all__ = [
 
 _MANY = 24
 _LEAST = {"point": 1e-6, "column": 5e-5}  # of the value; the best analysers state 1e-5, single columns 4e-4
+_MAST_M = 650.0  # no mast is higher
 _HEIGHT_M = 1.0  # heights are rounded to metres
 _STATION_KM = 30.0  # no station is wider
 _HUGE = 1e30  # netCDF's own fills are near 1e37
@@ -246,6 +248,14 @@ def warn_of_heights(
         k = int(np.flatnonzero(off)[0])
         text = f"rows have {name} {intake[k]:g} m, and altitude {altitude[k]:g} m over ground at {elevation[k]:g} m"
         notes.warn(off.sum(), f"{text}: one of the three is not what it says")
+
+
+def warn_of_tall_intakes(altitude: np.ndarray, intake: np.ndarray, notes: Notes) -> None:
+    """Say so where an intake is higher than any mast, and as high above the ground as above the sea; metres."""
+    tall = (intake > _MAST_M) & (np.abs(altitude - intake) <= _HEIGHT_M)
+    if tall.any():
+        text = f"rows have an intake {np.median(intake[tall]):g} m above the ground and as much above the sea"
+        notes.warn(tall.sum(), f"{text}: it is their altitude, unless they are of an aircraft over the sea")
 
 
 def warn_of_times(start: np.ndarray, end: np.ndarray, named: str, notes: Notes) -> None:

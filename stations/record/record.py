@@ -54,6 +54,7 @@ from stations.record.checks import (
     time_order,
     warn_of_air,
     warn_of_errors,
+    warn_of_tall_intakes,
     warn_of_times,
     warn_of_travel,
     without_fills,
@@ -248,6 +249,7 @@ def _judge(
     _locate(data, site, notes)
     flag_positions(data["latitude"], data["longitude"], quality, notes)
     if kind == "point":
+        warn_of_tall_intakes(data["altitude_m"], data["intake_height_m"], notes)
         warn_of_travel(data["latitude"], data["longitude"], notes)
     lost = np.isnat(data["time"])
     notes.warn(lost.sum(), "rows have no possible time (flagged 'time')")

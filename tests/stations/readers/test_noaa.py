@@ -519,4 +519,4 @@ def test_times_that_the_header_calls_local_are_refused():
     for words in ("In LST.", "local standard time (UTC+8).", "local time, UTC -7"):
         with pytest.raises(FormatError, match="its times are local by its header"):
             read_text(said(words))
-    assert read_text(said("UTC; add site_utc2lst for local time")).attrs["warnings"] == []
+    assert read_text(said("UTC; add site_utc2lst for local time")).sizes["time"] == 3

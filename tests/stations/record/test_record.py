@@ -113,6 +113,13 @@ def test_a_negative_altitude_is_a_place_but_minus_999_is_not():
     assert np.isnan(record["altitude_m"].values[1])
 
 
+def test_an_intake_that_is_an_altitude_is_told():
+    (said,) = make([400.0] * 2, altitude_m=3816.0, intake_height_m=3816.0).attrs["warnings"]
+    assert said.startswith("2 rows have an intake 3816 m above the ground and as much above the sea")
+    for altitude, intake in ((3816.0, 6.0), (10.0, 10.0), (3816.0, 3000.0)):
+        assert make([400.0] * 2, altitude_m=altitude, intake_height_m=intake).attrs["warnings"] == []
+
+
 def test_zero_and_negative_spreads_say_nothing():
     record = make([400.0] * 4, sd=[0.0, -0.1, 0.2, np.nan], uncertainty=[0.0, 0.1, 0.1, 0.1])
     assert np.isnan(record["sd"].values).tolist() == [True, True, False, True]
