@@ -34,7 +34,6 @@ from tests.retrieval.granules import granule
 from tests.stations.dialects import noaa_text, simple
 from tests.stations.dialects_netcdf import obspack
 
-
 DIE = """
 import os, signal
 import obsnet.opening
