@@ -153,7 +153,10 @@ def _groups(group: Any) -> Iterator[Any]:
 
 def _nodes(file: Any) -> list[Any]:
     found = [file]
-    file.visititems(lambda _, node: found.append(node))
+    with suppress(
+        OSError, RuntimeError
+    ):  # a group of which the table is damaged; what was found before it counts
+        file.visititems(lambda _, node: found.append(node))
     return found
 
 

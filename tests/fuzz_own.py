@@ -425,7 +425,7 @@ def _plain(answer: Any) -> Any:
     if isinstance(answer, np.ndarray):
         return repr(answer.tolist())
     if isinstance(answer, dict):
-        return repr({k: _plain(v) for k, v in answer.items()})
+        return repr(sorted((str(k), _plain(v)) for k, v in answer.items()))  # the order of keys says nothing
     if hasattr(answer, "to_pylist"):
         return repr(answer.to_pylist())
     return repr(answer.mean.tolist()) if hasattr(answer, "mean") else repr(answer)

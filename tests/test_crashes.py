@@ -23,6 +23,7 @@ from obsnet.reading import reading, refuse_claim, refuse_long_lines
 from obsnet.store import ObservationStore
 from obsnet.work import isolated
 from obsnet.work.work import Work
+from retrieval.spectra.hdf5 import Level1
 from tests.cases import _prior
 from tests.inversion.transport import formats
 from tests.inversion.transport.run.test_run import GRID, SETTINGS, table
@@ -255,6 +256,10 @@ def test_what_a_file_claims_is_held_against_its_size(tmp_path):
             call()
     with pytest.raises(FormatError, match="no reader knows this format"):
         read(path)
+    with h5py.File(path, "r+") as file:
+        file.create_dataset("gain", (2, 1_000_000_000), "S6", chunks=(1, 1 << 20))
+        with pytest.raises(FormatError, match=said.replace("18.6", "11.2")):
+            Level1(file, path).texts("gain", 0)
     refuse_claim(path, "a", 1 << 28)  # what any machine has
 
 

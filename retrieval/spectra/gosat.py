@@ -69,9 +69,7 @@ def read_gosat(
 def _one(file: Level1, row: int, polarisation: Polarisation) -> Sounding:
     name = int(np.asarray(file.variable(IDENTITY)[row]))
     coefficients = file.numbers(MARK, row, (None, 3, 2, 2))
-    gains = [
-        _gain(file, name, text) for text in np.asarray(file.file["SoundingHeader/gain_swir"][row]).ravel()
-    ]
+    gains = [_gain(file, name, text.strip()) for text in file.texts("SoundingHeader/gain_swir", row)]
     spectra = tuple(
         _spectrum(file, row, band, number, coefficients[number], gains, polarisation)
         for number, band in enumerate(BANDS)
@@ -105,8 +103,7 @@ def _one(file: Level1, row: int, polarisation: Polarisation) -> Sounding:
     )
 
 
-def _gain(file: Level1, name: int, text: bytes | str) -> str:
-    letter = (text.decode("latin-1") if isinstance(text, bytes) else str(text)).strip()
+def _gain(file: Level1, name: int, letter: str) -> str:
     if letter not in _GAINS:
         raise FormatError(
             f"{file.path}: sounding {name} has gain {letter!r}; {', '.join(_GAINS)} have conversions"

@@ -75,6 +75,15 @@ class Level1:
         values = np.asarray(variable[where], dtype=np.float64)
         return np.where(values > MISSING, values, np.nan)
 
+    def texts(self, name: str, where: Any = ()) -> list[str]:
+        """Return (part of) a variable of texts in one row, none where it is not there."""
+        if not self.has(name):
+            return []
+        variable = self.file[name]
+        refuse_claim(self.path, name, math.prod(variable.shape) * variable.dtype.itemsize)
+        values = np.asarray(variable[where]).ravel().tolist()
+        return [v.decode("latin-1") if isinstance(v, bytes) else str(v) for v in values]
+
     def identities(self, name: str) -> np.ndarray:
         """Return the soundings' names, all different, in the shape of the file.
 

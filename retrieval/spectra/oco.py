@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -61,17 +60,9 @@ def read_oco(path: str | os.PathLike[str], places: Sequence[tuple[str, int, int]
     """
     with reading(path, "an OCO level-1b file"), open_h5py(path) as file:
         level1 = Level1(file, path)
-        platform = _platform(file)
+        platform = next((t.strip() for t in level1.texts("Metadata/PlatformShortName")), "") or "OCO-2"
         stamp = os.stat(path).st_mtime_ns
         return [_one(level1, stamp, name, i, j, platform) for name, i, j in places]
-
-
-def _platform(file: Any) -> str:
-    found = file.get("Metadata/PlatformShortName")
-    if found is None:
-        return "OCO-2"
-    text = np.asarray(found).ravel()[0]
-    return str(text.decode("latin-1") if isinstance(text, bytes) else text).strip() or "OCO-2"
 
 
 @functools.lru_cache(maxsize=24)  # three bands of eight footprints: 80 MB of line shapes

@@ -59,6 +59,22 @@ def test_what_crashes_the_library_is_one_line(good, monkeypatch):
         open_netcdf4("inside.nc", good.read_bytes())
 
 
+def test_what_lies_before_a_damaged_group_is_looked_through(tmp_path):
+    path = tmp_path / "bad.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["title"] = "made"
+        file.create_group("a").create_dataset("v", data=[1.0])
+        file.create_group("z").create_dataset("w", data=[1.0])
+    data = bytearray(path.read_bytes())
+    at = data.rfind(b"TREE")
+    data[at : at + 4] = b"EERT"
+    path.write_bytes(data)
+    with h5py.File(path, "r") as file:
+        with pytest.raises(RuntimeError):
+            file.visititems(lambda *_: None)
+        assert [n.name for n in opening._nodes(file)] == ["/", "/a", "/a/v"]
+
+
 def test_what_keeps_the_library_busy_is_one_line(tmp_path, monkeypatch):
     """A blanked global heap holds an object of no length, which HDF5 steps over for ever."""
     path = tmp_path / "bad.nc"
