@@ -43,14 +43,14 @@ def numbers(page, column):
 
 def test_a_column_sorts_up_and_down_and_nothing_known_stays_last(page):
     heads(page)[1].click()
-    assert numbers(page, 1) == ["89", "346", "455", "–"]
+    assert numbers(page, 1) == ["89.0", "346", "455", "–"]
     script = "return document.querySelectorAll('#regions thead th')[1].getAttribute('aria-sort')"
     assert page.execute_script(script) == "ascending"
     heads(page)[1].click()
-    assert numbers(page, 1) == ["455", "346", "89", "–"]
+    assert numbers(page, 1) == ["455", "346", "89.0", "–"]
     assert page.execute_script(script) == "descending"
     heads(page)[4].click()
-    assert numbers(page, 4) == ["+3", "+4", "+90", "–"]
+    assert numbers(page, 4) == ["+3.0", "+4", "+90", "–"]
     assert page.execute_script(script) is None
 
 
@@ -69,7 +69,7 @@ def test_a_column_sorts_by_the_keyboard_alone(page):
     outline = page.execute_script("return getComputedStyle(document.activeElement).outlineStyle")
     assert outline != "none"
     page.switch_to.active_element.send_keys(Keys.ENTER)
-    assert numbers(page, 2) == ["3", "92", "440", "460"]
+    assert numbers(page, 2) == ["3.0", "92.0", "440", "460"]
 
 
 def test_the_filter_takes_words_and_verdicts_and_says_how_many_are_left(page):
