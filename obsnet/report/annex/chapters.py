@@ -10,7 +10,7 @@ from obsnet.language import NOTHING, Language, Words, decimals
 from obsnet.report.annex.results import detectability, sums, verdict_table
 from obsnet.report.annex.texts import text
 from obsnet.report.content import Content
-from obsnet.report.sections.section import Section, percent
+from obsnet.report.sections.section import Section, number, percent
 from obsnet.report.tables.headings import VALUES
 from obsnet.report.words import sector_name, span
 
@@ -139,13 +139,13 @@ def _sentence(said: Words) -> Words:
 def _counts(table: Any) -> list[Words]:
     """Say in words how many regions came to which verdict, and name those whose inventory was shown to differ."""
     single = table[table["kind"] == "region"]
-    number = single["verdict"].value_counts()
+    found = single["verdict"].value_counts()
     said = [
         text(
             "counts",
             all=len(single),
             tested=int((single["verdict"] != "not testable").sum()),
-            **{v.replace(" ", "_"): int(number.get(v, 0)) for v in VALUES["verdict"]},
+            **{v.replace(" ", "_"): int(found.get(v, 0)) for v in VALUES["verdict"]},
         )
     ]
     for r in table[table["verdict"] == "inconsistent"].to_dict("records"):
