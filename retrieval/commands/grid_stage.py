@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from obsnet.pipeline import Case, Stage, StageResult
@@ -12,13 +13,18 @@ __all__ = ["STAGE"]
 
 
 def _run(options: GridTable, case: Case) -> StageResult:
+    from retrieval.commands.grid import told
     from retrieval.mapping.maps import run_grid
 
     report = run_grid(options, case.out, case.run)
-    told = ("observations", "cells", "unfinished_inputs", "periods_without_value", "periods_without_columns")
-    summary = {k: report[k] for k in told if report.get(k)} | {
+    lines = told(report, options.species, options.language)
+    for line in lines:
+        print(line, file=sys.stderr)
+    kept = ("observations", "cells", "unfinished_inputs", "periods_without_value", "periods_without_columns")
+    summary = {k: report[k] for k in kept if report.get(k)} | {
         f"cross_validation_{k}": v for k, v in report.get("cross_validation", {}).items()
     }
+    summary["notes"] = [line.strip() for line in lines]
     files = tuple(map(Path, report["files"]))
     return StageResult((case.out / options.out,), files=files, summary=summary)
 

@@ -94,8 +94,8 @@ def ingest(
     Returns
     -------
     dict
-        ``files, skipped, failed, rows, good``, ``species`` (rows by species), ``notes`` (what was changed or is
-        doubtful, with the number of files) and, where there are such, ``elsewhere`` (by file, how many of its rows
+        ``files, skipped, failed, rows, good``, ``species`` (rows by species) and, where there are such, ``notes``
+        (what was changed or is doubtful, with the number of files) and ``elsewhere`` (by file, how many of its rows
         count in another one).
 
     Raises
@@ -167,7 +167,8 @@ def ingest(
     for path, text in elsewhere.items():
         report(f"{path}: {text}")
     total["good"] += sum(r["good"] - fresh[r["path"]] for r in changed if r["path"] in fresh)
-    total["notes"] = store.index.notes({r["file_id"] for r in standing if r["path"] in named})
+    if notes := store.index.notes({r["file_id"] for r in standing if r["path"] in named}):
+        total["notes"] = notes
     return total
 
 

@@ -17,7 +17,7 @@ from obsnet.pipeline import Case, RunOptions
 from obsnet.sphere import great_circle_km
 from obsnet.store import ObservationStore
 from obsnet.times import time_bins
-from retrieval.commands.grid import grid
+from retrieval.commands.grid import grid, told
 from retrieval.commands.grid_stage import STAGE
 from retrieval.mapping.block_integrals import cell_sizes_km
 from retrieval.mapping.dataset import (
@@ -159,17 +159,21 @@ def test_periods_without_a_value_are_listed_and_not_drawn(maps, tmp_path):
     assert periods_without_value(data, "CO2") == ["2020-06-04"]
     for write in (write_geotiffs, write_pictures):
         assert [p.stem for p in write(data, GRID, "CO2", tmp_path)] == ["xco2_2020-06-05"]
-    from retrieval.commands.grid import _lines
-
-    report = {**maps["kriging"].report, "files": [], "periods_without_columns": []}
-    said = list(_lines(report | {"periods_without_value": ["2020-06-04"]}, "CO2"))
-    assert "  no value anywhere, nothing drawn: 1 of the periods: 2020-06-04" in said
+    report = {
+        **maps["kriging"].report,
+        "periods_without_columns": [],
+        "periods_without_value": ["2020-06-04"],
+    }
+    assert "  no value anywhere, nothing drawn: 1 of the periods: 2020-06-04" in told(report, "CO2")
+    for kind in ("bin", "kriging", "frk"):
+        report = maps[kind].report | {"periods_without_columns": [], "periods_without_value": ["2020-06-04"]}
+        lines = told(report, "CO2", "zh")
+        assert "  全无数值、未作图的时段 1 个：2020-06-04" in lines
+        assert len(lines) == len(told(report, "CO2"))
 
 
 def test_a_day_of_other_days_columns_alone_is_listed_and_not_drawn(maps, tmp_path):
     import rasterio
-
-    from retrieval.commands.grid import _lines
 
     data = maps["kriging"].data.copy(deep=True)
     assert periods_without_columns(data, "CO2") == []
@@ -181,8 +185,8 @@ def test_a_day_of_other_days_columns_alone_is_listed_and_not_drawn(maps, tmp_pat
         with rasterio.open(path) as image:
             said.append("mapped from the days around" in image.descriptions[0])
     assert said == [True, False]
-    report = {**maps["kriging"].report, "files": [], "periods_without_value": []}
-    lines = list(_lines(report | {"periods_without_columns": ["2020-06-04"]}, "CO2"))
+    report = {**maps["kriging"].report, "periods_without_value": []}
+    lines = told(report | {"periods_without_columns": ["2020-06-04"]}, "CO2")
     assert any("no picture: 1 of the periods: 2020-06-04" in line for line in lines)
 
 
@@ -379,7 +383,7 @@ def test_command(store, tmp_path):
     done = run(store.path, "--out", tmp_path / "a.nc", *common, "--geotiff", tmp_path / "t")
     assert done.exit_code == 0, done.output
     assert "columns against the others of their cell" in done.output
-    assert done.output.count("wrote ") == 3
+    assert done.output.count("written: ") == 3
     data = run(
         store.path, "--out", tmp_path / "b.nc", *common, "--method", "kriging", "--folds", "3", "--json"
     )
