@@ -41,6 +41,7 @@ __all__ = [
 
 _NAME = re.compile(r"[^/\0]+")  # of a folder
 _ID = re.compile(r"[\w.#-]+")  # of a part; it is looked for by pattern
+_COUNT = re.compile(r"(\d+(?= rows\b))?(.*)", re.DOTALL)  # of rows, at the beginning of a note
 _PARTITION = ("species", "source", "year", "month")
 _FEW = 10  # input files, looked for by name
 LOST = "lost: files of the store are gone"
@@ -464,9 +465,19 @@ class GranuleIndex:
         )
 
     def notes(self, names: Collection[str]) -> dict[str, int]:
-        """Return what there is to know of files, by `file_id`: each note with the number of files that it is of."""
-        rows = [r for r in self.read().to_pylist() if r["file_id"] in names and r["notes"]]
-        return dict(Counter(note for row in rows for note in row["notes"].split("; ")))
+        """Return what there is to know of files, by `file_id`: each note with the number of files that it is of.
+
+        Counts of rows that begin a note are added up, so that a year of files makes no line of each.
+        """
+        files: Counter[str] = Counter()
+        rows: Counter[str] = Counter()
+        for row in self.read().to_pylist():
+            if row["file_id"] in names and row["notes"]:
+                for note in row["notes"].split("; "):
+                    count, text = _COUNT.fullmatch(note).groups()  # type: ignore[union-attr]  # all text matches
+                    files[text] += 1
+                    rows[text] += int(count or 0)
+        return {f"{rows[text]}{text}" if rows[text] else text: n for text, n in files.items()}
 
     def write(self, rows: Sequence[dict[str, Any]], part: str) -> None:
         """Replace one writer's part.

@@ -57,8 +57,9 @@ _STANDARD_NAMES = {
     "longitude": "longitude",
     "altitude": "surface_altitude",
     "time": "time",
+    "sun": "solar_zenith_angle",
+    "land_fraction": "land_area_fraction",
 }
-_STANDARD_NAMES |= {"sun": "solar_zenith_angle", "land_fraction": "land_area_fraction"}
 
 
 @dataclass(frozen=True)

@@ -432,8 +432,8 @@ def turned_kernel(weight: np.ndarray, kernel: np.ndarray, faulty: np.ndarray) ->
     """Say whether the kernels of a whole granule are higher at the top than at the ground.
 
     Those of ACOS Lite, GOSAT proxy and blended TROPOMI that were read here are not, in 998 of 1000 soundings (of ACOS
-    L2 standard in 880 only, whose table therefore does not say so). No identity shows
-    a kernel that was turned alone, for no product says what its sum with weights or prior should be.
+    L2 standard in 880 only, whose table therefore does not say so). No identity shows a kernel that was turned alone,
+    for no product says what its sum with weights or prior should be.
 
     Parameters
     ----------

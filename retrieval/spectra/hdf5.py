@@ -36,6 +36,13 @@ class Level1:
         """Tell whether there is a variable."""
         return name in self.file and hasattr(self.file[name], "shape")
 
+    def _found(self, name: str) -> Any:
+        if not self.has(name):
+            group = name.rpartition("/")[0]
+            there = [f"{group}/{n}" for n in self.file[group]] if group in self.file else list(self.file)
+            raise MissingVariableError(f"{self.path}: no variable {name!r}{nearest(name, there)}")
+        return self.file[name]
+
     def variable(self, name: str, shape: Sequence[int | None] = ()) -> Any:
         """Return a variable that is not read yet.
 
@@ -53,11 +60,7 @@ class Level1:
         FormatError
             Another shape, or no numbers.
         """
-        if not self.has(name):
-            group = name.rpartition("/")[0]
-            there = [f"{group}/{n}" for n in self.file[group]] if group in self.file else list(self.file)
-            raise MissingVariableError(f"{self.path}: no variable {name!r}{nearest(name, there)}")
-        found = self.file[name]
+        found = self._found(name)
         if shape and (
             len(found.shape) != len(shape)
             or any(w not in (None, n) for w, n in zip(shape, found.shape, strict=True))
@@ -76,10 +79,14 @@ class Level1:
         return np.where(values > MISSING, values, np.nan)
 
     def texts(self, name: str, where: Any = ()) -> list[str]:
-        """Return (part of) a variable of texts in one row, none where it is not there."""
-        if not self.has(name):
-            return []
-        variable = self.file[name]
+        """Return (part of) a variable of texts in one row.
+
+        Raises
+        ------
+        MissingVariableError
+            There is none.
+        """
+        variable = self._found(name)
         refuse_claim(self.path, name, math.prod(variable.shape) * variable.dtype.itemsize)
         values = np.asarray(variable[where]).ravel().tolist()
         return [v.decode("latin-1") if isinstance(v, bytes) else str(v) for v in values]

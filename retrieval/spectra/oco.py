@@ -60,9 +60,15 @@ def read_oco(path: str | os.PathLike[str], places: Sequence[tuple[str, int, int]
     """
     with reading(path, "an OCO level-1b file"), open_h5py(path) as file:
         level1 = Level1(file, path)
-        platform = next((t.strip() for t in level1.texts("Metadata/PlatformShortName")), "") or "OCO-2"
+        platform = _platform(level1)
         stamp = os.stat(path).st_mtime_ns
         return [_one(level1, stamp, name, i, j, platform) for name, i, j in places]
+
+
+def _platform(level1: Level1) -> str:
+    name = "Metadata/PlatformShortName"
+    said = level1.texts(name)[:1] if level1.has(name) else []
+    return "".join(said).strip() or "OCO-2"
 
 
 @functools.lru_cache(maxsize=24)  # three bands of eight footprints: 80 MB of line shapes

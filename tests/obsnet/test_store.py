@@ -190,6 +190,17 @@ def test_index_latest_part_wins(tmp_path):
     assert table["status"].to_pylist() == ["done", "done"]
 
 
+def test_notes_of_many_files_are_added_up(tmp_path):
+    index = GranuleIndex(tmp_path)
+    said = {
+        "a": "3 rows: no kernel; times are of another day",
+        "b": "4 rows: no kernel",
+        "c": "9 rows: no kernel",
+    }
+    index.write([index_row(k) | {"file_id": k, "notes": v} for k, v in said.items()], "first")
+    assert index.notes({"a", "b"}) == {"7 rows: no kernel": 2, "times are of another day": 1}
+
+
 def test_a_node_whose_clock_is_ahead_has_not_the_last_word(tmp_path):
     index = GranuleIndex(tmp_path)
     index.write([index_row("b", "bad: truncated")], "first")
