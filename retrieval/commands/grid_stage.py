@@ -13,8 +13,8 @@ __all__ = ["STAGE"]
 
 
 def _run(options: GridTable, case: Case) -> StageResult:
-    from retrieval.commands.grid import told
     from retrieval.mapping.maps import run_grid
+    from retrieval.mapping.words import told
 
     report = run_grid(options, case.out, case.run)
     lines = told(report, options.species, options.language)

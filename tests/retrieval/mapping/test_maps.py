@@ -17,7 +17,7 @@ from obsnet.pipeline import Case, RunOptions
 from obsnet.sphere import great_circle_km
 from obsnet.store import ObservationStore
 from obsnet.times import time_bins
-from retrieval.commands.grid import grid, told
+from retrieval.commands.grid import grid
 from retrieval.commands.grid_stage import STAGE
 from retrieval.mapping.block_integrals import cell_sizes_km
 from retrieval.mapping.dataset import (
@@ -33,6 +33,7 @@ from retrieval.mapping.mappers import FixedRankMapper
 from retrieval.mapping.maps import make_map, read_columns
 from retrieval.mapping.scattered import Columns
 from retrieval.mapping.settings import GridTable, MapSettings
+from retrieval.mapping.words import told
 from tests.retrieval.mapping.fields import MODEL, draw, places
 from tests.retrieval.soundings import make_table
 
