@@ -123,7 +123,7 @@ _SENTENCES = Sentences(
             "{model}：回报检验采用实际公布的指标；仅当情景成真时才有此精度",
         ),
         # why a model could not run
-        "no indicators": ("no indicators", "无指标"),
+        "no indicators": ("no indicator reaches {year}", "没有任何指标延续到 {year} 年"),
         "no nation": ("no inventory of the nation itself", "无全国清单"),
         "nation ends": (
             "the nation's inventory ends in {year}, the provinces' in {other}",

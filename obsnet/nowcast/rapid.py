@@ -166,7 +166,7 @@ def rapid_models(indicators: Indicators | None) -> dict[str, Model]:
 
 def _regression(now: Situation, shocks: Shocks) -> Floats:
     if now.predictors is None:
-        raise FormatError("no indicators")
+        raise FormatError(f"no indicator reaches {now.panel.last + now.steps}")
     return regression_paths(np.log(now.panel.values), now.predictors, shocks)
 
 

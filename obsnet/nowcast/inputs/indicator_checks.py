@@ -32,6 +32,7 @@ def checked_rows(
 ) -> tuple[list[IndicatorRow], list[str]]:
     """Refuse what months cannot be, and say what was taken how; a share may be 0 everywhere."""
     share = unit == "share"
+    rows = list(dict.fromkeys(rows))  # the same figure twice is no edition
     seen: dict[tuple[Any, ...], float] = {}
     for row in rows:
         key = (row.region, row.year, row.months, row.published)

@@ -188,6 +188,8 @@ def _published(cell: str, year: int, month: int, latency: int | None) -> np.date
     except ValueError:
         raise FormatError(f"published {cell!r} is no day; write 2020-01-17") from None
     day = later(later(said).astype("datetime64[D]"), -1)  # of a month or a year its last day
-    if day < later(end, -31):
+    if day < later(
+        end, -1
+    ):  # a date of publication that is the month's own lets hindcasts know a figure too early
         raise RangeError(f"published {day}, before its months (up to {year}-{month:02d}) were over")
     return day

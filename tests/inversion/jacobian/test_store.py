@@ -17,6 +17,7 @@ from inversion.jacobian.store import UNIT, Jacobian, JacobianStore
 from obsnet.errors import FormatError, GridError, SchemaError, UnitError
 from obsnet.grid import Grid
 from obsnet.schema import SIDES
+from obsnet.times import later
 
 GRID = Grid.regular(30, 34, 110, 116, 1, 1)
 EDGES = np.arange("2024-04-01T00", "2024-04-01T07", dtype="datetime64[h]").astype("datetime64[us]")
@@ -409,7 +410,7 @@ def test_shapes_are_checked():
 
 
 def test_wide_columns_use_wide_indices(tmp_path):
-    edges = np.arange(np.datetime64("2024-01-01", "h"), np.datetime64("2024-01-01", "h") + 2501).astype(
+    edges = np.arange(np.datetime64("2024-01-01", "h"), later(np.datetime64("2024-01-01", "h"), 2501)).astype(
         "datetime64[us]"
     )
     grid = Grid.regular(-90, 90, -180, 180, 0.2, 0.2)

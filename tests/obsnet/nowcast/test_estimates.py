@@ -108,6 +108,12 @@ def test_without_indicators_only_trends_are_there(known):
         rapid_estimate(history, None, year=2004)
 
 
+def test_indicators_that_end_before_the_year_are_named(known):
+    _, history, indicators, _ = known
+    with pytest.raises(FormatError, match="cannot estimate 2020: no indicator reaches 2020"):
+        rapid_estimate(history, indicators, draws=200)
+
+
 def test_a_nation_that_is_known_better_helps(tmp_path):
     """The nation's own growth is stated without the provinces' shared error."""
     made = world(6, regions=SOME, years=YEARS, shared=0.03)

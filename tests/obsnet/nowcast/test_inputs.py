@@ -29,8 +29,8 @@ def months(values, region="河北", year=2015, name="火电", unit="亿千瓦时
     """Return rows of the months of a year, each out on the 17th of the next."""
     labels = labels or range(1, len(values) + 1)
     return [
-        (region, year, m, name, v, unit, f"{year + (k == 11)}-{(k + 1) % 12 + 1:02d}-17")
-        for k, (m, v) in enumerate(zip(labels, values, strict=True))
+        (region, year, m, name, v, unit, f"{year + m // 12}-{m % 12 + 1:02d}-17")
+        for m, v in zip(labels, values, strict=True)
     ]
 
 
@@ -260,6 +260,7 @@ def test_only_what_was_out_is_known_and_revisions_are_kept(tmp_path):
         ["130000", 2015, "12-12", 2, 11.0, 22.0]
     ]
     assert revised["revision"].iloc[0] == pytest.approx(1.0)
+    assert read_indicators(table(tmp_path, [*rows, *rows], name="twice.csv")).triangle().equals(revised)
     assert found.last_published(2015) == np.datetime64("2016-01-17")  # of first figures
 
 
@@ -271,6 +272,13 @@ def test_a_date_of_publication_is_needed(tmp_path):
     refused(
         table(tmp_path, [(*rows[5][:6], "2015-02-01")]), RangeError, "published 2015-02-01, before its months"
     )
+    # a file of months that has the month's own day in this column
+    refused(
+        table(tmp_path, [(*rows[5][:6], "2015-06-01")]), RangeError, "published 2015-06-01, before its months"
+    )
+    for said in ("2015-06-30", "2015-06"):
+        found = read_indicators(table(tmp_path, [(*rows[5][:6], said)]))
+        assert found.rows["thermal power"][0].published == np.datetime64("2015-06-30")
     refused(table(tmp_path, [(*rows[5][:6], "soon")]), FormatError, "published 'soon' is no day")
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from obsnet.errors import ConfigError, RangeError, ScaleError, SchemaError
 from obsnet.schema import Quality
+from obsnet.times import later
 from retrieval.columns.column_operator import ColumnOperator
 from retrieval.validation.collocation import PAIRS, as_satellite_sees, collocate, sites_of
 from retrieval.validation.options import Criteria
@@ -39,10 +40,12 @@ def test_a_satellite_that_sees_the_sites_air_has_no_bias(vertical):
     for name, (lat, _, _) in SITES.items():
         for day in range(4):
             mine = (np.abs(sites - lat) < 1) & (
-                times.astype("datetime64[D]") == START.astype("datetime64[D]") + day
+                times.astype("datetime64[D]") == later(START.astype("datetime64[D]"), day)
             )
             about = np.array([p == name for p in GROUND["platform"].to_pylist()])
-            about &= column(GROUND, "time").astype("datetime64[D]") == START.astype("datetime64[D]") + day
+            about &= column(GROUND, "time").astype("datetime64[D]") == later(
+                START.astype("datetime64[D]"), day
+            )
             rows = np.flatnonzero(mine)
             values[rows] = as_satellite_sees(GROUND.filter(pa.array(about)), operator.take(rows)) + 0.7
     pairs = collocate(with_values(soundings, values), GROUND)
