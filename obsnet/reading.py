@@ -17,6 +17,7 @@ import errno
 import functools
 import math
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
@@ -33,6 +34,7 @@ __all__ = [
     "refuse_claim",
     "refuse_claims",
     "refuse_long_lines",
+    "refuse_long_numbers",
     "show_on",
 ]
 
@@ -168,13 +170,44 @@ def read_csv(path: str | os.PathLike[str], **options: Any) -> Any:
 
     Raises
     ------
+    FormatError
+        See `refuse_long_numbers`.
     Exception
         What pandas raises over the file; the door turns it into one line.
     """
     import pandas as pd
 
     refuse_long_lines(path, Path(path).read_bytes())
-    return pd.read_csv(path, **options)
+    table = pd.read_csv(path, **options)
+    refuse_long_numbers(path, table)
+    return table
+
+
+def refuse_long_numbers(path: str | os.PathLike[str], table: Any) -> None:
+    """Refuse a table with a whole number beyond any float: pandas keeps it, and every later sum fails on it.
+
+    Parameters
+    ----------
+    path : path
+        To be named.
+    table : pandas.DataFrame
+        As pandas read it.
+
+    Raises
+    ------
+    FormatError
+        The row and the column of the first.
+    """
+    import pandas as pd
+
+    for name, column in table.items():
+        if column.dtype != object or "integer" not in pd.api.types.infer_dtype(column):
+            continue
+        for row, value in enumerate(column):
+            if isinstance(value, int) and abs(value) > sys.float_info.max:
+                raise FormatError(
+                    f"{os.fspath(path)}: row {row + 1}: {name} is a number of some {value.bit_length() * 3 // 10} digits"
+                )
 
 
 def _show(path: str) -> None:

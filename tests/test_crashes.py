@@ -19,7 +19,7 @@ from obsnet.constants import species
 from obsnet.errors import FormatError, StorageError
 from obsnet.met import build
 from obsnet.met.build import build_met_apart
-from obsnet.reading import reading, refuse_claim, refuse_long_lines
+from obsnet.reading import read_csv, reading, refuse_claim, refuse_long_lines
 from obsnet.store import ObservationStore
 from obsnet.work import isolated
 from obsnet.work.work import Work
@@ -289,6 +289,26 @@ def test_lines_that_no_table_has(tmp_path):
     refuse_long_lines("x", b"a" * 100_000)
     with pytest.raises(FormatError, match="x: line 3 is longer"):
         refuse_long_lines("x", b"a\nb\n" + b"c" * 100_001 + b"\nd")
+
+
+def test_a_whole_number_that_no_float_holds(tmp_path):
+    """pandas keeps it as an integer of Python, on which every later sum fails."""
+    from obsnet.inventory.table import read_inventory
+    from retrieval.readers.source import open_source
+
+    path = tmp_path / "wind.csv"
+    path.write_text("time,wind_speed\n2020-01-01T00:00Z,3\n2020-01-01T01:00Z," + "4" * 400 + "\n")
+    with pytest.raises(FormatError, match=r"wind.csv: row 2: wind_speed is a number of some \d+ digits"):
+        read_csv(path)
+    vast = "region,period,gas,value,unit\n410000,2019,CO2,5,Mt\n410000,2020,CO2," + "4" * 400 + ",Mt\n"
+    (tmp_path / "inventory.csv").write_text(vast)
+    with pytest.raises(FormatError, match="row 2: value is a number of some"):
+        read_inventory(tmp_path / "inventory.csv")
+    (tmp_path / "granule.csv").write_text("a,b\n1,2\n1," + "4" * 400 + "\n")
+    with pytest.raises(FormatError, match="row 2: b is a number of some"):
+        open_source(tmp_path / "granule.csv")
+    path.write_text("id,name\n123456789012345678901234,a\n2,\n")  # beyond 64 bits, and a float all the same
+    assert read_csv(path)["id"].astype(float).tolist() == [123456789012345678901234.0, 2.0]
 
 
 @pytest.mark.parametrize("end", ["\r", "\r\n"])

@@ -11,6 +11,7 @@ from typing import Any
 from obsnet.errors import FormatError, RegionError
 from obsnet.inventory.books import TITLE_ROWS, read_text
 from obsnet.inventory.words import canonical_columns, heading_unit, plain
+from obsnet.reading import refuse_long_numbers
 from obsnet.regions import region_code
 
 __all__ = ["GAS_NAMES", "gas_name", "read_contract", "whole_name"]
@@ -62,7 +63,9 @@ def read_contract(path: Path) -> Any:
     text, _ = read_text(path)
     head = next(iter(text.splitlines()), "")
     if not re.search(r"[\u4e00-\u9fff]", head):
-        return pd.read_csv(io.StringIO(text), dtype={"region": str, "period": str}, skipinitialspace=True)
+        frame = pd.read_csv(io.StringIO(text), dtype={"region": str, "period": str}, skipinitialspace=True)
+        refuse_long_numbers(path, frame)
+        return frame
     above = _title_lines(text, path)
     below = "".join(text.splitlines(keepends=True)[above:])
     frame = pd.read_csv(io.StringIO(below), dtype=str, skipinitialspace=True)

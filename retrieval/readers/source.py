@@ -16,7 +16,7 @@ import numpy as np
 
 from obsnet.errors import FormatError, MissingVariableError, nearest
 from obsnet.opening import open_h5py
-from obsnet.reading import refuse_claim, refuse_long_lines
+from obsnet.reading import refuse_claim, refuse_long_lines, refuse_long_numbers
 
 __all__ = ["Container", "block_rows", "open_source"]
 
@@ -242,6 +242,7 @@ class _Text(_Base):
             table = pd.read_csv(io.StringIO(rows), sep=_separator(rows), comment="#", skipinitialspace=True)
         except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
             raise FormatError(f"{path}: not a delimited text table ({_short(error)})") from error
+        refuse_long_numbers(path, table)
         self._attributes: dict[str, Any] = {}
         self._units: dict[str, str] = {}
         for line in lines:
