@@ -205,8 +205,9 @@ def refuse_long_numbers(path: str | os.PathLike[str], table: Any) -> None:
             continue
         for row, value in enumerate(column):
             if isinstance(value, int) and abs(value) > sys.float_info.max:
+                digits = value.bit_length() * 3 // 10
                 raise FormatError(
-                    f"{os.fspath(path)}: row {row + 1}: {name} is a number of some {value.bit_length() * 3 // 10} digits"
+                    f"{os.fspath(path)}: row {row + 1}: {name} is a number of some {digits} digits"
                 )
 
 
