@@ -1,6 +1,6 @@
 """Columns that share particles beside columns with particles of their own: totals, maps, enhancements, errors, time.
 
-    python scripts/check_shared_particles.py SAMPLES [--seeds 8] [--particles 500] [--only 0 1] [--json]
+    python scripts/check_shared_particles.py SAMPLES [--seeds 8] [--particles 500] [--only 0 1] [--km 5 10] [--json]
 
 SAMPLES is the folder of transport samples. A block of soundings like OCO-2's (eight across, 1.3 by 2.25 km) is run with
 each seed, once with particles of its own and once with those of its cells. What differs between the means over seeds
@@ -234,10 +234,14 @@ def main() -> None:
     parser.add_argument(
         "--only", type=int, nargs="*", default=list(range(len(SWATHS))), help="numbers of the swaths"
     )
+    parser.add_argument(
+        "--km", type=float, nargs="*", help="widths of cells to try in the place of a swath's own"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     for k in options.only:
-        for row in compare(SWATHS[k], options.samples, options.seeds, options.particles):
+        swath = replace(SWATHS[k], widths=tuple(options.km or SWATHS[k].widths))
+        for row in compare(swath, options.samples, options.seeds, options.particles):
             print(
                 json.dumps(row) if options.json else "\n".join(f"{n:28} {v}" for n, v in row.items()) + "\n",
                 flush=True,

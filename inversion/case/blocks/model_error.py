@@ -16,6 +16,7 @@ from inversion.jacobian.store import Jacobian
 from inversion.operators.covariance import Covariance, DiagonalCovariance
 from inversion.operators.observation_error import MarkovError
 from obsnet.errors import ConfigError, nearest
+from obsnet.run_words import line
 from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Floats, Ints, Texts
 
@@ -163,9 +164,7 @@ def _sampled_notes(errors: ErrorParts) -> tuple[str, ...]:
     if not shared.any():
         return ()
     cells = np.unique(errors.swarm[shared]).size
-    return (
-        f"sampling error of {int(shared.sum())} columns: one for each of {cells} cells that share particles",
-    )
+    return (line("sampled together", n=int(shared.sum()), cells=cells),)
 
 
 def _neighbours(

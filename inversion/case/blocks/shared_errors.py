@@ -72,7 +72,7 @@ def shared_blocks(options: OffsetOptions, errors: ErrorParts, table: pa.Table, g
     else:
         found.append(_by_label(PATTERN, "source", source, np.where(columns, stated, 0.0), gas))
     found.append(_by_label(OVERPASS, "overpass", errors.overpass, errors.common, gas))
-    found.append(_by_label(PARTICLES, "cell", errors.swarm, errors.sampled, gas))
+    found.append(_by_label(PARTICLES, "swarm", errors.swarm, errors.sampled, gas))
     return [block for block in found if block is not None]
 
 

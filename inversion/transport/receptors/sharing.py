@@ -28,6 +28,7 @@ from inversion.transport.receptors.releases import (
 )
 from obsnet.errors import ConfigError
 from obsnet.met import Met
+from obsnet.run_words import line
 from obsnet.sphere import METRES_PER_DEGREE
 from obsnet.times import from_epoch, to_epoch
 from obsnet.typing import Floats
@@ -36,7 +37,6 @@ __all__ = ["MINUTE", "cells_of", "check_width", "from_neighbours", "in_cells", "
 
 MINUTE = 60.0  # s, length of a cell; none of what follows from the weather changes within it
 LAYERS = 20  # of even mass, in each of which the particles are spread evenly
-
 
 Cell = tuple[int, int, int]  # row from the south, column from 180 W, minute since 1970
 
@@ -115,10 +115,7 @@ def check_width(km: float, met: Met) -> None:
 
 def sharing_note(km: float) -> str:
     """Return what is to be told and stored of shared particles."""
-    return (
-        f"share: columns within cells of {km:g} km and a minute share particles, each on paths moved to its own place; "
-        "their Monte-Carlo errors go together (particles_of in receptors/)"
-    )
+    return line("shared particles", km=f"{km:g}")
 
 
 def from_neighbours(

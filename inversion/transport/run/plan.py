@@ -17,7 +17,7 @@ __all__ = ["estimate", "flux_bins", "span", "told_of"]
 
 # CPU seconds a particle-hour on a server of 2023, from scripts/bench_transport.py, for the estimate before a run.
 _SECONDS = {"mixed-layer": 8e-7, "hanna": 1.2e-5, "stilt": 9e-5, "none": 1e-5}
-_MEMBER = 0.03  # of a swarm's time: a further column that takes its particles
+_MEMBER = 0.06  # of a swarm's time: a further column that takes its particles
 
 
 def flux_bins(first: Any, last: Any, step: str) -> Times:
