@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -173,3 +175,46 @@ def test_observations_of_a_cell_stand_together():
     cells = cells_of(in_cells(table, 50.0), 50.0)
     assert cells[0] == cells[1] or cells[1] == cells[2]
     assert set(in_cells(table, 50.0)["obs_id"].to_pylist()) == {"a", "b", "c"}
+
+
+def test_on_real_hills_at_night_moved_paths_are_those_of_the_columns(sample_data):
+    """ERA5 over southern Germany: as alike as two seeds of own particles; paths that are not moved are not."""
+    from obsnet.met import open_met
+
+    met = open_met([sample_data / "transport" / "met" / "era5_regrid.nc"])
+    grid = Grid.regular(46.0, 49.4, 8.5, 11.7, 0.05, 0.05)
+    when = np.datetime64("2025-05-01T01:58", "us")
+    north, east = np.meshgrid(48.4 + 0.02 * np.arange(4), 9.9 + 0.03 * np.arange(4))
+    n, hours, seeds = north.size, 1.9, 4
+    table = column(
+        np.linspace(1.0, 0.8, LEVELS.size), HATS, LEVELS, n=n, latitude=north.ravel(), longitude=east.ravel(),
+        time=np.full(n, when), obs_id=[f"c{k:02}" for k in range(n)],
+    )  # fmt: skip
+    edges = when.astype("datetime64[h]") + np.arange(-2, 2).astype("timedelta64[h]")
+    settings = {"particles": 400, "hours": hours}
+    check_width(5.0, met)
+    moved = from_neighbours(table, met, km=5.0, **settings)
+    assert 1 < len(moved.swarms) < n
+    still = replace(moved, shared=tuple(replace(s, shifts=0.0 * s.shifts) for s in moved.shared))
+    maps = {}
+    for name, those in (
+        ("own", from_observations(table, met, **settings)),
+        ("moved", moved),
+        ("still", still),
+    ):
+        maps[name] = np.zeros((seeds, n, grid.size))
+        for seed in range(seeds):
+            run = ParticleSettings(turbulence="hanna", seed=seed, **settings)
+            rows = simulate(met, those, grid, edges.astype("datetime64[us]"), run).sensitivity.to_pandas()
+            at = rows["obs_id"].str[1:].astype(int).to_numpy()
+            np.add.at(maps[name][seed], (at, rows["cell"].to_numpy()), rows["sensitivity"].to_numpy())
+    totals = {name: m.sum(axis=2) for name, m in maps.items()}
+    scatter = totals["own"].std(axis=0, ddof=1).mean() / totals["own"].mean()
+    assert abs(totals["moved"].mean() / totals["own"].mean() - 1.0) < 2.0 * scatter
+    shapes = {name: m / m.sum(axis=2, keepdims=True) for name, m in maps.items()}
+    overlap = {
+        name: np.minimum(shape, np.roll(shapes["own"], 1, axis=0)).sum(axis=2).mean()
+        for name, shape in shapes.items()
+    }
+    assert overlap["moved"] > overlap["own"] - 0.03
+    assert overlap["still"] < overlap["own"] - 0.1
