@@ -97,7 +97,9 @@ class Receptors:
         """The particles of each release, in the order of `offsets`."""
         if self.shared is not None:
             return self.shared
-        counts = np.add.reduceat(self.releases[:, _AT["count"]], self.offsets[:-1]) if len(self) else ()
+        counts = (
+            np.add.reduceat(self.releases[:, _AT["count"]], self.offsets[:-1]) if len(self) else np.zeros(0)
+        )
         here = np.zeros((1, 2))
         return tuple(
             Swarm(str(name), here, np.ones((1, int(count))))
