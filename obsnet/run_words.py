@@ -66,6 +66,20 @@ _TEXTS = {
         "factors keep the prior's pattern inside their elements; no error of totals allows for another",
         "系数在其单元内保持先验的空间型态；总量误差未计入其他型态",
     ),
+    "sampled together": (
+        "sampling error of {n} columns: one for each of {cells} cells that share particles",
+        "{n} 个柱观测的抽样误差：{cells} 个共用粒子的格各为一个",
+    ),
+    "shared particles": (
+        (
+            "share: columns within cells of {km} km and a minute share particles, each on paths moved to its own "
+            "place; their Monte-Carlo errors go together (particles_of in receptors/)"
+        ),
+        (
+            "共用粒子：{km} km、一分钟的格内各柱观测共用粒子，路径各自平移到其位置；"
+            "蒙特卡洛误差相同（见 receptors/ 的 particles_of）"
+        ),
+    ),
     "set aside": ("{n} rows were set aside", "搁置 {n} 行"),
     "negative factors": (
         "{n} of {all} factors are negative in the posterior mean",

@@ -16,6 +16,7 @@ from inversion.jacobian.store import Jacobian
 from inversion.operators.covariance import Covariance, DiagonalCovariance
 from inversion.operators.observation_error import MarkovError
 from obsnet.errors import ConfigError, nearest
+from obsnet.run_words import line
 from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Floats, Ints, Texts
 
@@ -29,13 +30,18 @@ class ErrorParts:
     Attributes
     ----------
     own : ndarray, shape (n_obs,)
-        Variance of measurement and of the footprints' sampling.
+        Variance of measurement and of the footprints' sampling, as far as that is not `sampled`.
     model : ndarray, shape (n_obs,)
         Standard deviation of transport and representation, without what an overpass has in common.
     common : ndarray, shape (n_obs,)
         Standard deviation of that; 0 at stations. It is an unknown of the state, see `shared_blocks`, and not in R.
     overpass : ndarray of str, shape (n_obs,)
         Pass of the satellite, or the station.
+    sampled : ndarray, shape (n_obs,)
+        Standard deviation of the sampling error that observations with the same particles have in common, 0 where
+        they have their own. An unknown of the state too.
+    swarm : ndarray of str, shape (n_obs,)
+        Which particles, "" where the footprints share none.
     key : ndarray of str, shape (n_obs,)
         Option within ``[invert.error]`` that gave it: ``point``, ``column``, ``source.<name>`` or ``platform.<name>``.
     memory : ndarray of str, shape (n_obs,)
@@ -52,6 +58,8 @@ class ErrorParts:
     model: Floats
     common: Floats
     overpass: Texts
+    sampled: Floats
+    swarm: Texts
     key: Texts
     memory: Texts
     group: Ints
@@ -68,7 +76,8 @@ class ErrorParts:
 
     def select(self, rows: npt.NDArray[Any]) -> ErrorParts:
         """Return the parts of some observations."""
-        names = ("own", "model", "common", "overpass", "key", "memory", "group", "position")
+        errors, labels = ("own", "model", "common", "sampled"), ("overpass", "swarm", "key", "memory")
+        names = (*errors, *labels, "group", "position")
         return replace(self, **{n: getattr(self, n)[rows] for n in names})
 
 
@@ -81,7 +90,8 @@ def error_parts(options: ErrorOptions, table: pa.Table, sampling: Floats | float
         The table ``[invert.error]``: the model's part.
     table : pyarrow.Table
         Observations: ``source, kind, platform, time, latitude, longitude, uncertainty``, and ``transport_variance`` of
-        `inversion.case.inputs.reading.with_transport_error` where that was asked for.
+        `inversion.case.inputs.reading.with_transport_error` where that was asked for, ``particles_of`` of
+        `inversion.case.inputs.reading.with_particles` where footprints share particles.
     sampling : ndarray, shape (n_obs,), or float
         Further variance, see `sampling_variance`.
 
@@ -110,7 +120,9 @@ def error_parts(options: ErrorOptions, table: pa.Table, sampling: Floats | float
             f"set invert.error.{kind[bare][0]} (transport and representation error): "
             f"{int(bare.sum())} observations are of that kind, first of {source[bare][0]!r}"
         )
-    own = table["uncertainty"].to_numpy(zero_copy_only=False).astype(np.float64) ** 2 + sampling
+    swarm, sampled = _sampled(table, sampling)
+    own = table["uncertainty"].to_numpy(zero_copy_only=False).astype(np.float64) ** 2
+    own += np.where(sampled > 0.0, 0.0, sampling)
     share = np.where(kind == "column", options.overpass_share, 0.0)
     points, averaged = kind == "point", _hours(table)
     if options.correlation_hours > 0.0:
@@ -119,8 +131,12 @@ def error_parts(options: ErrorOptions, table: pa.Table, sampling: Floats | float
     memory, group, position = _neighbours(options, table, kind, platform, averaged)
     length = {m: float(getattr(options, m)) for m in np.unique(memory) if m}
     own_part, common = np.sqrt(1.0 - share) * model, np.sqrt(share) * model
-    parts = ErrorParts(own, own_part, common, passes(table), key.astype(str), memory, group, position, length)
-    return replace(parts, notes=(*_described(options, parts), *_transport_notes(options, table)))
+    parts = ErrorParts(
+        own, own_part, common, passes(table), sampled, swarm, key.astype(str), memory, group, position, length
+    )
+    return replace(
+        parts, notes=(*_described(options, parts), *_sampled_notes(parts), *_transport_notes(options, table))
+    )
 
 
 def _transport(options: ErrorOptions, table: pa.Table) -> Floats:
@@ -132,6 +148,23 @@ def _transport(options: ErrorOptions, table: pa.Table) -> Floats:
             "error.transport: a file of transport errors is for observations with footprints; leave it out"
         )
     return np.maximum(table["transport_variance"].to_numpy().astype(np.float64), 0.0)
+
+
+def _sampled(table: pa.Table, sampling: Floats | float) -> tuple[Texts, Floats]:
+    """Return whose particles each observation has, and its sampling error where others have the same."""
+    if "particles_of" not in table.column_names:
+        return np.full(len(table), ""), np.zeros(len(table))
+    swarm = table["particles_of"].to_numpy(zero_copy_only=False).astype(str)
+    _, which, count = np.unique(swarm, return_inverse=True, return_counts=True)
+    return swarm, np.sqrt(np.where(count[which] > 1, sampling, 0.0))
+
+
+def _sampled_notes(errors: ErrorParts) -> tuple[str, ...]:
+    shared = errors.sampled > 0.0
+    if not shared.any():
+        return ()
+    cells = np.unique(errors.swarm[shared]).size
+    return (line("sampled together", n=int(shared.sum()), cells=cells),)
 
 
 def _neighbours(

@@ -1,8 +1,9 @@
 """Errors that many observations share, as unknowns of the state: averaging does not make them smaller.
 
-Three kinds: a station's stated systematic error is one offset; the columns of one source (a product, an instrument of
-several satellites) share a pattern over the ground, alike over some distance and the same at all times; and of the
-model error of columns a share is common to each overpass. An error ``P z`` with ``z ~ N(0, C)`` in R and an unknown z
+Four kinds: a station's stated systematic error is one offset; the columns of one source (a product, an instrument of
+several satellites) share a pattern over the ground, alike over some distance and the same at all times; of the
+model error of columns a share is common to each overpass; and columns whose footprints share particles err alike by
+chance. An error ``P z`` with ``z ~ N(0, C)`` in R and an unknown z
 of the state with prior error C are the same thing, ``H B H' + R`` has ``P C P'`` either way, so every solver has them.
 """
 
@@ -26,9 +27,10 @@ from obsnet.errors import ConfigError, nearest
 from obsnet.sphere import METRES_PER_DEGREE
 from obsnet.typing import Bools, Floats, Ints, Texts
 
-__all__ = ["OVERPASS", "PATTERN", "SYSTEMATIC", "shared_blocks", "shared_notes"]
+__all__ = ["OVERPASS", "PARTICLES", "PATTERN", "SYSTEMATIC", "shared_blocks", "shared_notes"]
 
-SYSTEMATIC, PATTERN, OVERPASS = "systematic", "pattern", "overpass"  # names of the blocks
+# Names of the blocks.
+SYSTEMATIC, PATTERN, OVERPASS, PARTICLES = "systematic", "pattern", "overpass", "particles"
 _NODES = 4.0  # a correlation length
 
 
@@ -40,7 +42,7 @@ def shared_blocks(options: OffsetOptions, errors: ErrorParts, table: pa.Table, g
     options : OffsetOptions
         The table ``[invert.offset]``.
     errors : ErrorParts
-        With what an overpass has in common.
+        With what an overpass has in common, and columns of the same particles.
     table : pyarrow.Table
         Observations: ``source, kind, platform, latitude, longitude, uncertainty_systematic``.
     gas : Species
@@ -70,6 +72,7 @@ def shared_blocks(options: OffsetOptions, errors: ErrorParts, table: pa.Table, g
     else:
         found.append(_by_label(PATTERN, "source", source, np.where(columns, stated, 0.0), gas))
     found.append(_by_label(OVERPASS, "overpass", errors.overpass, errors.common, gas))
+    found.append(_by_label(PARTICLES, "swarm", errors.swarm, errors.sampled, gas))
     return [block for block in found if block is not None]
 
 

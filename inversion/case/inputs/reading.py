@@ -40,6 +40,7 @@ __all__ = [
     "match_observations",
     "prior_data",
     "read_prior",
+    "with_particles",
     "with_transport_error",
 ]
 
@@ -301,7 +302,7 @@ def with_transport_error(table: pa.Table, path: Path) -> pa.Table:
         raise FormatError(
             f"{path}: no transport errors there; footprints with a wind_error write transport_error/"
         )
-    known = pa.concat_tables([_transport_columns(f) for f in files])
+    known = pa.concat_tables([_columns_of(f, "transport_variance") for f in files])
     refuse_repeats(known["obs_id"].to_numpy(zero_copy_only=False).astype(str), str(path))
     place = dict(zip(known["obs_id"].to_pylist(), known["transport_variance"].to_pylist(), strict=True))
     values = np.array([place.get(name, np.nan) for name in table["obs_id"].to_pylist()], dtype=np.float64)
@@ -314,14 +315,43 @@ def with_transport_error(table: pa.Table, path: Path) -> pa.Table:
     return table.append_column("transport_variance", pa.array(values))
 
 
-def _transport_columns(path: Path) -> pa.Table:
+def with_particles(table: pa.Table, footprints: JacobianStore) -> pa.Table:
+    """Add the column ``particles_of`` to observations whose footprints share particles; others stay as they are.
+
+    Raises
+    ------
+    FormatError, SchemaError
+        It is not written down whose particles an observation has.
+    """
+    if not footprints.meta.get("share"):
+        return table
+    place: dict[str, str] = {}
+    for part in footprints.parts():
+        path = footprints.path / "receptors" / f"{part}.parquet"
+        if not path.exists():
+            raise FormatError(
+                f"{path}: not there, so whose particles are whose is not known; make the footprints again"
+            )
+        rows = _columns_of(path, "particles_of")
+        place |= dict(zip(rows["obs_id"].to_pylist(), rows["particles_of"].to_pylist(), strict=True))
+    names = table["obs_id"].to_pylist()
+    if lost := [name for name in names if name not in place]:
+        raise SchemaError(
+            f"{footprints.path / 'receptors'}: does not say whose particles {len(lost)} observations have, the first "
+            f"{lost[0]!r}; make the footprints again"
+        )
+    return table.append_column("particles_of", pa.array([place[name] for name in names], pa.string()))
+
+
+def _columns_of(path: Path, name: str) -> pa.Table:
+    """Return observations and one column of what a run of the particle model says of them."""
     footer = check_parquet(path)
     with reading(path, "Parquet"):
         table = pq.ParquetFile(path, metadata=footer).read()
-    lacking = [name for name in ("obs_id", "transport_variance") if name not in table.column_names]
+    lacking = [column for column in ("obs_id", name) if column not in table.column_names]
     if lacking:
         raise SchemaError(f"{path}: lacks {', '.join(lacking)}; it has {', '.join(table.column_names)}")
-    return table.select(["obs_id", "transport_variance"])
+    return table.select(["obs_id", name])
 
 
 def load(options: InvertOptions, folder: Path, out: Path) -> Inputs:
@@ -361,6 +391,7 @@ def load(options: InvertOptions, folder: Path, out: Path) -> Inputs:
     one_scale(used, f"{gas.name} observations of {store.path} with footprints")
     if options.error.transport is not None:
         used = with_transport_error(used, locate(options.error.transport, folder, out))
+    used = with_particles(used, footprints)
     jacobian = footprints.read(used["obs_id"].to_numpy(zero_copy_only=False).astype(str))
     prior = read_prior(
         locate(str(options.prior), folder, out),

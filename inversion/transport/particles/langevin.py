@@ -32,6 +32,7 @@ from inversion.transport.particles.paths import (
     bin_ahead,
     crossing,
     left_over,
+    moved,
     new_tracks,
     note_end,
     note_path,
@@ -87,6 +88,7 @@ _RELEASE = np.uint64(12)
 
 Fields = tuple[Singles, Singles, Singles, Shape, Floats]  # wind, surface, state, their shape, axes
 Cells = tuple[Floats, Floats, Floats, Floats]  # edges in x, y and time; particles of each release
+Members = tuple[Floats, Floats]  # of the receptors that share the particles: how far off (nodes), factors
 Table = tuple[Ints, Floats, Ints]
 # h (m), dry mass in it (kg m-2), u* (m s-1), 1/L (m-1), w* (m s-1), density at the ground (kg m-3).
 Layer = tuple[float, float, float, float, float, float]
@@ -158,7 +160,39 @@ def _kernel_width(widths: Floats, place: float) -> float:
 @jit
 def _spread(
     table: Table,
+    used: int,
     cells: Cells,
+    members: Members,
+    b: int,
+    path: tuple[float, float, float, float],
+    wide: float,
+    axes: Floats,
+    value: float,
+    owner: tuple[int, int],
+    whole: Floats,
+) -> tuple[Table, int]:
+    """Put what was taken up on a piece of path (x, y to x, y) into the cells of all members; return table and use."""
+    xe, ye, edges, counts = cells
+    shifts, factors = members
+    for member in range(shifts.shape[0]):
+        part = value * factors[member, owner[0]]
+        if part == 0.0:
+            continue
+        whole[member, SHARE] += part
+        x, x1 = moved(path[0], shifts[member, 0], xe), moved(path[2], shifts[member, 0], xe)
+        y, y1 = moved(path[1], shifts[member, 1], ye), moved(path[3], shifts[member, 1], ye)
+        at = member * (edges.shape[0] - 1) + b
+        used += _into_cells(table, (xe, ye), counts, at, (x, y, x1, y1), wide, axes, part, owner)
+        if 2 * used > table[0].shape[0]:
+            table = grow(table[0], table[1], table[2])
+    return table, used
+
+
+@jit
+def _into_cells(
+    table: Table,
+    grid: tuple[Floats, Floats],
+    counts: Floats,
     b: int,
     path: tuple[float, float, float, float],
     wide: float,
@@ -166,9 +200,9 @@ def _spread(
     value: float,
     owner: tuple[int, int],
 ) -> int:
-    """Put what was taken up on a piece of path (x, y to x, y) into its cells; return how many of them are new."""
+    """Put what was taken up on a piece of path into its cells; return how many of them are new."""
     keys, sums, owners = table
-    xe, ye, _, counts = cells
+    xe, ye = grid
     x, y, x1, y1 = path
     if wide > 0.0:
         xm, ym, wx, wy = 0.5 * (x + x1), 0.5 * (y + y1), wide / axes[DLON], wide / axes[DLAT]
@@ -193,6 +227,7 @@ def _seen(cloud: Floats, before: float, now: float, dx: float, dy: float) -> Non
 def _follow(
     fields: Fields,
     cells: Cells,
+    members: Members,
     releases: Floats,
     who: tuple[np.uint64, int, int, int],
     options: Floats,
@@ -217,7 +252,6 @@ def _follow(
     """
     flat, _, state, shape, axes = fields
     xe, ye, edges, counts = cells
-    keys, sums, owners = table
     key, particle, stratum, q = who
     waves, heights = errors
     sign, turbulent, stepped = options[SIGN], options[TURBULENT] > 0.0, levels.size > 0
@@ -292,12 +326,8 @@ def _follow(
             value = weight * MOLAR_MASS_DRY_AIR * f * below / (depth * rho_mean)
             value *= left_over(options[DECAY], age, f * dt)
             wide = _kernel_width(widths, (age + 0.5 * dt) * per_node)
-            used += _spread(
-                (keys, sums, owners), cells, b, (x, y, x1, y1), wide, axes, value, (particle, stratum)
-            )
-            whole[SHARE] += value
-            if 2 * used > keys.shape[0]:
-                keys, sums, owners = grow(keys, sums, owners)
+            path, owner = (x, y, x1, y1), (particle, stratum)
+            table, used = _spread(table, used, cells, members, b, path, wide, axes, value, owner, whole)
         if tracks.size:
             note_path(
                 tracks[particle], options[EVERY], (age, age + f * dt), (x, y, z), (x1, y1, z1), value / count
@@ -320,10 +350,10 @@ def _follow(
         note_end(tracks[particle], options[EVERY], age, (x, y, z))
     ends[particle, 0], ends[particle, 1], ends[particle, 2], ends[particle, 3] = t, x, y, z
     ends[particle, 4], ends[particle, 5] = side, weight / count * left_over(options[DECAY], age, 0.0)
-    summary[2] += age * weight / count
-    summary[3] += step
-    summary[4] += vertical
-    return (keys, sums, owners), used
+    summary[:, 2] += age * weight / count * members[1][:, particle]
+    summary[:, 3] += step
+    summary[:, 4] += vertical
+    return table, used
 
 
 @jit
@@ -336,6 +366,8 @@ def langevin(
     ye: Floats,
     edges: Floats,
     releases: Floats,
+    shifts: Floats,
+    factors: Floats,
     key: np.uint64,
     options: Floats,
     levels: Floats,
@@ -343,11 +375,11 @@ def langevin(
     waves: Floats,
     heights: Floats,
 ) -> tuple[Ints, Floats, Floats, Floats, Floats, Floats, Singles]:
-    """Run one receptor's particles through resolved turbulence, backward or forward.
+    """Run the particles of one receptor, or of several that share them, through resolved turbulence.
 
     Parameters
     ----------
-    wind, surface, axes, xe, ye, edges, releases, key
+    wind, surface, axes, xe, ye, edges, releases, shifts, factors, key
         As in `inversion.transport.particles.mixed_layer.mixed_layer`.
     state : ndarray of float32
         Of `obsnet.met.Met`; read with `levels`, for the air above the boundary layer, and with storms only.
@@ -367,7 +399,7 @@ def langevin(
     -------
     keys, total, error, ends : ndarray
         As in `mixed_layer`.
-    summary : ndarray of float64, shape (5,)
+    summary : ndarray of float64, shape (members, 5)
         Total sensitivity, its standard error, weighted residence time (s), intervals, vertical steps.
     cloud : ndarray of float64, shape (CLOUD + 1, 5)
         At even ages: particles still inside, sums of x, y, x^2, y^2 relative to the first release.
@@ -387,8 +419,9 @@ def langevin(
     counts = releases[:, 11].copy()
     cells = (xe, ye, edges, counts)
     table, used = new_table(1024), 0
-    whole, ends, cloud = np.zeros(5), np.empty((int(counts.sum()), 6)), np.zeros((CLOUD + 1, 5))
-    summary = np.zeros(5)
+    members = (shifts, factors)
+    ends, cloud = np.empty((int(counts.sum()), 6)), np.zeros((CLOUD + 1, 5))
+    whole, summary = np.zeros((shifts.shape[0], 5)), np.zeros((shifts.shape[0], 5))
     tracks = new_tracks(ends.shape[0], options[HOURS], options[EVERY])
     first = (releases[0, 2], releases[0, 4])
     columns = new_columns(shape[3] if options[STORMY] > 0.0 else 0)
@@ -400,6 +433,7 @@ def langevin(
             table, used = _follow(
                 fields,
                 cells,
+                members,
                 releases,
                 who,
                 options,
@@ -417,10 +451,12 @@ def langevin(
                 summary,
                 tracks,
             )
-            end_particle(whole)
+            for member in range(shifts.shape[0]):
+                end_particle(whole[member])
             particle += 1
-        end_stratum(whole, counts[stratum])
+        for member in range(shifts.shape[0]):
+            end_stratum(whole[member], counts[stratum])
     keys, sums, owners = table
     found, total, error = finish(keys, sums, owners, counts)
-    summary[0], summary[1] = whole[TOTAL], np.sqrt(whole[VARIANCE])
+    summary[:, 0], summary[:, 1] = whole[:, TOTAL], np.sqrt(whole[:, VARIANCE])
     return found, total, error, ends, summary, cloud, tracks

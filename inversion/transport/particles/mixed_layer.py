@@ -37,6 +37,7 @@ from inversion.transport.particles.paths import (
     bin_ahead,
     crossing,
     left_over,
+    moved,
     new_tracks,
     note_end,
     note_path,
@@ -93,6 +94,8 @@ def mixed_layer(
     ye: Floats,
     edges: Floats,
     releases: Floats,
+    shifts: Floats,
+    factors: Floats,
     key: np.uint64,
     hours: float,
     timestep: float,
@@ -104,7 +107,7 @@ def mixed_layer(
     waves: Floats,
     heights: Floats,
 ) -> tuple[Ints, Floats, Floats, Floats, Floats, Singles]:
-    """Run one receptor's particles backward.
+    """Run the particles of one receptor, or of several that share them, backward.
 
     Parameters
     ----------
@@ -118,6 +121,11 @@ def mixed_layer(
         Edges of the flux cells in nodes of the meteorological grid, and of the time bins in seconds.
     releases : ndarray of float64, shape (n, 12)
         `RELEASE`.
+    shifts : ndarray of float64, shape (members, 2)
+        How far each receptor that takes these particles lies from their release, in nodes of x and y; all of a path
+        is moved by that.
+    factors : ndarray of float64, shape (members, particles)
+        What each of them makes of a particle's weight.
     key : uint64
         Of the random numbers.
     hours, timestep : float
@@ -138,10 +146,11 @@ def mixed_layer(
     Returns
     -------
     keys, total, error : ndarray
-        Flat (bin, cell), sensitivity and its standard error, in ppm / (umol m-2 s-1).
+        Flat (member, bin, cell), sensitivity and its standard error, in ppm / (umol m-2 s-1).
     ends : ndarray of float64, shape (particles, 6)
-        Where each path ended: t, x, y, z, side, weight / particles of its release, less what has decayed.
-    summary : ndarray of float64, shape (3,)
+        Where each path ended: t, x, y, z, side, weight / particles of its release, less what has decayed; not moved,
+        and without factors.
+    summary : ndarray of float64, shape (members, 3)
         Total sensitivity, its standard error, weighted residence time (s).
     tracks : ndarray of float32, shape (particles, ages, 5)
         Of `inversion.transport.particles.paths.note_path`, age 0 where a path was over.
@@ -155,10 +164,10 @@ def mixed_layer(
     flat, ground, air = wind.reshape(-1), surface.reshape(-1), state.reshape(-1)
     counts = releases[:, 11].copy()
     keys, sums, owners = new_table(1024)
-    whole = np.zeros(5)
+    count_of_members, bins = shifts.shape[0], edges.shape[0] - 1
+    whole, summary = np.zeros((count_of_members, 5)), np.zeros((count_of_members, 3))
     used = 0
     ends = np.empty((int(counts.sum()), 6))
-    residence = 0.0
     tracks = new_tracks(ends.shape[0], hours, every)
     top = 0.999999 / axes[PER_TOP]
     cy = 1.0 / (METRES_PER_DEGREE * axes[DLAT])
@@ -195,16 +204,23 @@ def mixed_layer(
                     y1 += cy * spread * normal(words[2], key, number, step, _SPARE)
                 f, side = crossing(x, y, z, x1, y1, z1, xe, ye, top)
                 x1, y1, z1 = x + f * (x1 - x), y + f * (y1 - y), z + f * (z1 - z)
-                residence += f * dt * weight / count
+                summary[:, 2] += f * dt * weight / count * factors[:, particle]
                 value = 0.0
                 if mixed:
                     value = weight * MOLAR_MASS_DRY_AIR * f * dt / mass * left_over(decay, begun - t, f * dt)
-                    used += deposit(
-                        keys, sums, owners, counts, xe, ye, b, x, y, x1, y1, value, particle, stratum
-                    )
-                    whole[SHARE] += value
-                    if 2 * used > keys.shape[0]:
-                        keys, sums, owners = grow(keys, sums, owners)
+                    for m in range(count_of_members):
+                        part = value * factors[m, particle]
+                        if part == 0.0:
+                            continue
+                        whole[m, SHARE] += part
+                        xm, xm1 = moved(x, shifts[m, 0], xe), moved(x1, shifts[m, 0], xe)
+                        ym, ym1 = moved(y, shifts[m, 1], ye), moved(y1, shifts[m, 1], ye)
+                        at = m * bins + b
+                        used += deposit(
+                            keys, sums, owners, counts, xe, ye, at, xm, ym, xm1, ym1, part, particle, stratum
+                        )
+                        if 2 * used > keys.shape[0]:
+                            keys, sums, owners = grow(keys, sums, owners)
                 if tracks.size:
                     ages = (begun - t, begun - t + f * dt)
                     note_path(tracks[particle], every, ages, (x, y, z), (x1, y1, z1), value / count)
@@ -223,11 +239,11 @@ def mixed_layer(
                 note_end(tracks[particle], every, begun - t, (x, y, z))
             ends[particle, 0], ends[particle, 1], ends[particle, 2], ends[particle, 3] = t, x, y, z
             ends[particle, 4], ends[particle, 5] = side, weight / count * left_over(decay, begun - t, 0.0)
-            end_particle(whole)
+            for m in range(count_of_members):
+                end_particle(whole[m])
             particle += 1
-        end_stratum(whole, counts[stratum])
+        for m in range(count_of_members):
+            end_stratum(whole[m], counts[stratum])
     found, total, error = finish(keys, sums, owners, counts)
-    summary = np.zeros(3)
-    summary[0], summary[1] = whole[TOTAL], np.sqrt(whole[VARIANCE])
-    summary[2] = residence
+    summary[:, 0], summary[:, 1] = whole[:, TOTAL], np.sqrt(whole[:, VARIANCE])
     return found, total, error, ends, summary, tracks

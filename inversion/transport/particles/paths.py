@@ -14,6 +14,7 @@ __all__ = [
     "bin_ahead",
     "crossing",
     "left_over",
+    "moved",
     "new_tracks",
     "note_end",
     "note_path",
@@ -89,6 +90,14 @@ def left_over(decay: float, age: float, dt: float) -> float:
         return 1.0
     share = np.exp(-decay * age)
     return -share * np.expm1(-decay * dt) / (decay * dt) if dt > 0.0 else share
+
+
+@jit
+def moved(place: float, by: float, edges: Floats) -> float:
+    """Return a coordinate moved by so much, kept within the domain so that nothing is lost at its edge."""
+    if by == 0.0:
+        return place
+    return min(max(place + by, edges[0]), edges[-1] - 1e-9)
 
 
 @jit

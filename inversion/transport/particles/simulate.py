@@ -15,7 +15,7 @@ from inversion.transport.particles.settings import NEAR_FIELD, ParticleSettings
 from inversion.transport.particles.tables import Footprints, as_tables
 from inversion.transport.particles.walk import STILT_LEVELS
 from inversion.transport.particles.wind_error import NO_WAVES
-from inversion.transport.receptors.releases import Receptors
+from inversion.transport.receptors.releases import Receptors, Swarm
 from obsnet.errors import GridError, RangeError
 from obsnet.grid import Grid
 from obsnet.met import Met
@@ -36,6 +36,7 @@ def simulate(
     threads: int = 1,
     waves: Floats = NO_WAVES,
     heights: Floats = NO_WAVES,
+    turn: str = "",
 ) -> Footprints:
     """Run particles backward from every receptor.
 
@@ -52,13 +53,14 @@ def simulate(
     settings : ParticleSettings
         Physics and size.
     threads : int
-        Receptors at a time; the result does not depend on it.
+        Swarms at a time; the result does not depend on it.
     waves : ndarray, shape (2 n, 7), optional
         Error of the wind that all particles feel, of `inversion.transport.particles.wind_error.wind_error_waves`.
-
     heights : ndarray, shape (n, 7), optional
         Error of the boundary-layer height, of
         `inversion.transport.particles.mixing_height_error.mixing_height_waves`.
+    turn : str
+        With another one the same receptors meet other random numbers.
 
     Returns
     -------
@@ -79,11 +81,17 @@ def simulate(
     if settings.stormy:
         check_storms(met)
     kernel, arguments = _kernel(settings)
+    swarms = receptors.swarms
 
-    def one(n: int) -> Any:
-        part = releases[receptors.offsets[n] : receptors.offsets[n + 1]]
-        key = np.uint64(key_of(settings.seed, str(receptors.obs_id[n])))
-        given = (met.wind, met.surface, met.state, axes, xe, ye, bins, part, key, *arguments)
+    def one(n: int) -> list[Any]:
+        swarm, part = swarms[n], releases[receptors.offsets[n] : receptors.offsets[n + 1]]
+        shifts = swarm.shifts / np.array([axes[5], axes[3]])
+        key = np.uint64(key_of(settings.seed, swarm.name + turn))
+        fields = (met.wind, met.surface, met.state, axes, xe, ye, bins)
+        given = (*fields, part, shifts, swarm.factors, key, *arguments)
+        return _by_member(run(given, part), swarm, grid.size * (bins.size - 1))
+
+    def run(given: tuple[Any, ...], part: Floats) -> Any:
         if settings.turbulence == "mixed-layer":
             return kernel(*given, waves, heights)
         found = kernel(*given, np.zeros(0), waves, heights)
@@ -93,10 +101,24 @@ def simulate(
 
     if threads > 1:
         with ThreadPoolExecutor(threads) as pool:
-            results = list(pool.map(one, range(len(receptors))))
+            found = list(pool.map(one, range(len(swarms))))
     else:
-        results = [one(n) for n in range(len(receptors))]
+        found = [one(n) for n in range(len(swarms))]
+    results = [result for members in found for result in members]
     return as_tables(receptors, results, grid, bins, met, settings.direction)
+
+
+def _by_member(result: Any, swarm: Swarm, entries: int) -> list[Any]:
+    """Return what a kernel found for each member of a swarm, as if it had run alone."""
+    keys, values, errors, ends, summary, *more = result
+    cuts = np.searchsorted(keys, entries * np.arange(swarm.factors.shape[0] + 1))
+    found = []
+    for n, factors in enumerate(swarm.factors):
+        rows = slice(cuts[n], cuts[n + 1])
+        own = ends.copy()
+        own[:, 5] *= factors
+        found.append((keys[rows] - n * entries, values[rows], errors[rows], own, summary[n], *more))
+    return found
 
 
 def _in_nodes(met: Met, grid: Grid) -> tuple[Floats, Floats]:

@@ -29,7 +29,8 @@ class Footprints:
         Contracts `obsnet.schema.SENSITIVITY` and `BACKGROUND`.
     receptors : pyarrow.Table
         One row a receptor: obs_id, total and total_stderr (ppm / (umol m-2 s-1)), residence_hours (mean time in
-        the domain per unit of weight), particles.
+        the domain per unit of weight), particles, particles_of: receptors with the same entry share their particles,
+        and with them their Monte-Carlo errors.
     endpoints : pyarrow.Table
         One row a particle: obs_id, time, latitude, longitude, height_m, side, weight; where its path left the
         domain or, on side ``inside``, where the run ended.
@@ -118,6 +119,7 @@ def as_tables(
                 "total_stderr": summary[:, 1],
                 "residence_hours": summary[:, 2] / 3600.0,
                 "particles": pa.array([len(r[3]) for r in results], pa.int32()),
+                "particles_of": pa.array(receptors.particles_of, pa.string()),
             }
         ),
         endpoints,

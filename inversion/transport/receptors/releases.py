@@ -1,20 +1,20 @@
 """Where and when particles are released, made from observation tables.
 
 A point sample releases at its height, over the time it was taken. A column releases along its averaging kernel:
-each level stands for the air it represents, weighted by ``averaging_kernel * pressure_weight``. Levels whose
-kernel is given per level are interpolated linearly between levels; those given per layer hold over the layer.
+each level stands for the air it represents (`inversion.transport.receptors.columns`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from inversion.transport.receptors.columns import Pieces, pieces_of
 from obsnet.errors import SchemaError
 from obsnet.grid import Grid
 from obsnet.met import Met
@@ -23,12 +23,42 @@ from obsnet.sphere import METRES_PER_DEGREE
 from obsnet.times import from_epoch, to_epoch
 from obsnet.typing import Floats, Ints, Texts
 
-__all__ = ["RELEASE", "Receptors", "domain_of", "from_observations", "line", "point", "slant", "unreachable"]
+__all__ = [
+    "RELEASE",
+    "Receptors",
+    "Swarm",
+    "allocate",
+    "domain_of",
+    "from_observations",
+    "line",
+    "point",
+    "slant",
+    "unreachable",
+]
 
 # Columns of a release: its ends in time, in the horizontal (nodes), in height (m), the ratio of the pressures at
 # its upper and lower end, the weight at each end, the particles.
 RELEASE = ("t0", "t1", "x0", "x1", "y0", "y1", "z0", "z1", "ratio", "w0", "w1", "count")
 _AT = {name: k for k, name in enumerate(RELEASE)}
+
+
+@dataclass(frozen=True, eq=False)
+class Swarm:
+    """Particles that are released together, and the receptors that they are for.
+
+    Parameters
+    ----------
+    name : str
+        Random numbers go by it.
+    shifts : ndarray of float64, shape (members, 2)
+        Degrees of longitude and latitude from the releases to each receptor.
+    factors : ndarray of float64, shape (members, particles)
+        What each receptor makes of a particle's weight.
+    """
+
+    name: str
+    shifts: Floats
+    factors: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +69,8 @@ class Receptors:
     ----------
     obs_id : ndarray of str, shape (n,)
         Unique.
-    offsets : ndarray of int64, shape (n + 1,)
-        Receptor i has the releases ``offsets[i]:offsets[i + 1]``.
+    offsets : ndarray of int64, shape (swarms + 1,)
+        Swarm i has the releases ``offsets[i]:offsets[i + 1]``.
     releases : ndarray of float64, shape (m, 12)
         Columns as in `RELEASE`; x and y in degrees, z in metres above ground.
     known : ndarray of float64, shape (n,)
@@ -48,6 +78,8 @@ class Receptors:
         where the kernel does not see and above the meteorology. 0 for points.
     skipped : dict of str to str
         Observations that cannot be modelled, with the reason.
+    shared : tuple of Swarm, optional
+        Whose particles are whose, receptors in the order of `obs_id`; by default each has its own.
     """
 
     obs_id: Texts
@@ -55,9 +87,29 @@ class Receptors:
     releases: Floats
     known: Floats
     skipped: dict[str, str]
+    shared: tuple[Swarm, ...] | None = None
 
     def __len__(self) -> int:
         return int(self.obs_id.size)
+
+    @property
+    def swarms(self) -> tuple[Swarm, ...]:
+        """The particles of each release, in the order of `offsets`."""
+        if self.shared is not None:
+            return self.shared
+        counts = (
+            np.add.reduceat(self.releases[:, _AT["count"]], self.offsets[:-1]) if len(self) else np.zeros(0)
+        )
+        here = np.zeros((1, 2))
+        return tuple(
+            Swarm(str(name), here, np.ones((1, int(count))))
+            for name, count in zip(self.obs_id, counts, strict=True)
+        )
+
+    @property
+    def particles_of(self) -> list[str]:
+        """The swarm of each receptor."""
+        return [swarm.name for swarm in self.swarms for _ in swarm.factors]
 
     @classmethod
     def join(cls, parts: Sequence[Receptors], skipped: dict[str, str]) -> Receptors:
@@ -69,6 +121,7 @@ class Receptors:
             np.concatenate([np.zeros((0, len(RELEASE))), *(part.releases for part in parts)]),
             np.concatenate([np.zeros(0), *(part.known for part in parts)]),
             skipped,
+            tuple(swarm for part in parts for swarm in part.swarms),
         )
 
 
@@ -277,7 +330,7 @@ def slant(receptors: Receptors, zenith: npt.ArrayLike, azimuth: npt.ArrayLike) -
         shrink = np.cos(np.deg2rad(releases[:, _AT[y]]))
         releases[:, _AT[x]] += step * np.sin(turn) / shrink
         releases[:, _AT[y]] += step * np.cos(turn)
-    return Receptors(receptors.obs_id, receptors.offsets, releases, receptors.known, receptors.skipped)
+    return replace(receptors, releases=releases)
 
 
 def _one(
@@ -324,83 +377,43 @@ def _point(
 def _column(
     row: dict[str, Any], met: Met, particles: int, ends: Any, lat: float, lon: float
 ) -> tuple[str, list[list[float]], float]:
-    if row["averaging_kernel"] is None or row["pressure_weight"] is None or row["prior_profile"] is None:
-        return "no averaging kernel, pressure weights and prior profile", [], 0.0
-    kernel, share, prior = (
-        np.asarray(row[k], float) for k in ("averaging_kernel", "pressure_weight", "prior_profile")
-    )
-    layered = row["pressure_edges"] is not None
-    axis = row["pressure_edges"] if layered else row["pressure_levels"]
-    if axis is None:
-        return "no pressures of the profile", [], 0.0
-    pressure = 100.0 * np.asarray(axis, float)
-    n = kernel.size
-    if share.size != n or prior.size != n or pressure.size != n + int(layered):
-        return (
-            f"profiles of {n}, {share.size}, {prior.size} and {pressure.size} entries do not fit together",
-            [],
-            0.0,
-        )
-    if not (
-        np.isfinite(pressure).all()
-        and np.isfinite(kernel * share * prior).all()
-        and (np.diff(pressure) < 0).all()
-    ):
-        return "profiles are not finite, or pressures do not fall from the surface up", [], 0.0
-    profile = met.profile(from_epoch(ends[0]), lat, lon)
-    model = profile["pressure"][0]
-    # The retrieval's ground is the model's ground: pressures scale with the surface pressure.
-    pressure = np.maximum(pressure * model[0] / pressure[0], 0.0)
-    top = float(model[-1])
-    weight = kernel * share
-    above = np.zeros(n)
-    pieces: list[list[float]] = []  # lower and upper pressure, weight at the lower and the upper end
-    if layered:
-        for k in range(n):
-            low, high = pressure[k], pressure[k + 1]
-            inside = np.clip((low - max(high, top)) / (low - high), 0.0, 1.0)
-            above[k] = 1.0 - inside
-            if inside > 0.0:
-                pieces.append([low, max(high, top), 0.5 * weight[k] * inside, 0.5 * weight[k] * inside])
-    else:
-        span = np.empty(n)  # the air that belongs to a level: half of each neighbouring layer
-        gaps = -np.diff(pressure)
-        span[0], span[-1], span[1:-1] = gaps[0], gaps[-1], gaps[1:] + gaps[:-1]
-        above = np.ones(n)
-        for k in range(n - 1):
-            low, high = pressure[k], pressure[k + 1]
-            if low <= top:
-                break
-            ends_w = [weight[k] * gaps[k] / span[k], weight[k + 1] * gaps[k] / span[k + 1]]
-            inside = np.clip((low - top) / (low - high), 0.0, 1.0)
-            # A layer cut by the top keeps the linear weight up to the cut.
-            kept = [inside * (2.0 - inside), inside**2]
-            above[k] -= kept[0] * gaps[k] / span[k]
-            above[k + 1] -= kept[1] * gaps[k] / span[k + 1]
-            cut = (1.0 - inside) * ends_w[0] + inside * ends_w[1]
-            pieces.append([low, max(high, top), inside * ends_w[0], inside * cut])
-    known = float(np.sum((share - weight) * prior) + np.sum(above * weight * prior))
-    if not pieces:
-        return "no level below the top of the meteorology", [], 0.0
-    lower, upper, w0, w1 = np.array(pieces).T
-    if not np.any(w0) and not np.any(w1):
-        return "the averaging kernel is zero below the top of the meteorology", [], 0.0
-    heights = [np.interp(-np.log(p), -np.log(model), met.height) for p in (lower, upper)]
-    return "", _allocate(lower, upper, heights, w0, w1, particles, ends, lat, lon), known
+    model = met.profile(from_epoch(ends[0]), lat, lon)["pressure"][0]
+    reason, pieces, known = pieces_of(row, model)
+    if reason:
+        return reason, [], 0.0
+    heights = [np.interp(-np.log(p), -np.log(model), met.height) for p in pieces[:2]]
+    return "", allocate(pieces, heights, particles, ends, lat, lon), known
 
 
-def _allocate(
-    lower: Floats,
-    upper: Floats,
+def allocate(
+    pieces: Pieces,
     heights: Sequence[Floats],
-    w0: Floats,
-    w1: Floats,
     particles: int,
     ends: Any,
     lat: float,
     lon: float,
 ) -> list[list[float]]:
-    """Share particles among releases by weight, at least one each; lower air gets more of them."""
+    """Share particles among releases by weight, at least one each; lower air gets more of them.
+
+    Parameters
+    ----------
+    pieces : Pieces
+        What is released.
+    heights : (ndarray, ndarray)
+        Of the pieces' lower and upper ends, m above ground.
+    particles : int
+        In all.
+    ends : (float, float)
+        From and to, s since 1970.
+    lat, lon : float
+        Degrees.
+
+    Returns
+    -------
+    list of list of float
+        Rows as in `RELEASE`.
+    """
+    lower, upper, w0, w1 = pieces
     size = np.abs(w0) + np.abs(w1)
     # Air near the ground meets fluxes soonest, so its share of the variance is larger than its weight.
     wish = size * (0.25 + np.exp(-0.5 * (heights[0] + heights[1]) / 3000.0))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,20 +124,27 @@ def _passing(path: Path) -> bool:
 
 
 def plan_of(
-    table: pa.Table, decides: Mapping[str, Any], batch: int, before: Plan | None
+    table: pa.Table,
+    decides: Mapping[str, Any],
+    batch: int,
+    before: Plan | None,
+    together: Sequence[Any] | None = None,
 ) -> tuple[Plan, dict[str, np.ndarray], list[str]]:
     """Share the observations out among parts.
 
     Parameters
     ----------
     table : pyarrow.Table
-        In order of time.
+        In the order in which parts take them.
     decides : mapping
         What all footprints depend on.
     batch : int
         Observations a part.
     before : Plan or None
         Of the folder.
+    together : sequence, optional
+        What each observation is best computed with: no part ends within those of the same entry, but where there are
+        more of them than `batch`.
 
     Returns
     -------
@@ -157,13 +164,26 @@ def plan_of(
     there = {mark for own in kept.values() for mark in own}
     rest = [k for k, mark in enumerate(ids) if mark not in there]
     rows = {name: np.array([at[mark] for mark in own]) for name, own in kept.items()}
-    for start in range(0, len(rest), batch):
-        chosen = rest[start : start + batch]
+    for chosen in _batches(rest, batch, together):
         own = tuple(ids[k] for k in chosen)
         when = str(table["time"][chosen[0]].as_py())[:13].replace(" ", "T").replace("-", "")
         rows[f"{when}-{hashlib.sha256(''.join(own).encode()).hexdigest()[:12]}"] = np.array(chosen)
     plan = Plan(dict(decides), {name: tuple(ids[k] for k in own) for name, own in rows.items()})
     return plan, rows, sorted(set(old) - set(kept))
+
+
+def _batches(rows: list[int], batch: int, together: Sequence[Any] | None) -> Iterator[list[int]]:
+    """Yield rows, at most `batch` at a time."""
+    start = 0
+    while start < len(rows):
+        stop = min(start + batch, len(rows))
+        if together is not None and stop < len(rows):
+            whole = stop
+            while whole > start and together[rows[whole]] == together[rows[whole - 1]]:
+                whole -= 1
+            stop = whole if whole > start else stop
+        yield rows[start:stop]
+        start = stop
 
 
 def differs(before: Plan, decides: Mapping[str, Any], gone: Sequence[str]) -> str:

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 # Options that listed receptors do not know.
-_OF_THE_STORE = ("start", "stop", "good_only", "select", "height")
+_OF_THE_STORE = ("start", "stop", "good_only", "select", "height", "share")
 
 MetFiles = Annotated[list[str], Flag(positional=True)]
 
@@ -132,6 +132,11 @@ class FootprintOptions(AllowMissing, ParticleSettings, MetOptions):
     height: Literal["ground", "sea"] = Field(
         "ground", description="points: intake above ground, or altitude above sea"
     )
+    share: float = Field(
+        0.0,
+        ge=0,
+        description="columns within cells of this many km, and a minute, share particles; 0: each has its own",
+    )
     batch: int = Field(100, gt=0, description="receptors a task")
     out: str = Field("footprints", description="folder of the Jacobian, relative to the run's outputs")
 
@@ -148,6 +153,10 @@ class FootprintOptions(AllowMissing, ParticleSettings, MetOptions):
             raise ValueError(
                 f"{', '.join(said)}: of an observation store only, receptors {self.receptors} are all taken as listed; "
                 "leave it out"
+            )
+        if self.share > 0.0 and self.paths > 0.0:
+            raise ValueError(
+                "paths are those of one receptor's particles, which with share several have; leave one of them out"
             )
         if self.background is None and self.background_uncertainty > 0.0:
             raise ValueError(

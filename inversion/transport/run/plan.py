@@ -17,6 +17,7 @@ __all__ = ["estimate", "flux_bins", "span", "told_of"]
 
 # CPU seconds a particle-hour on a server of 2023, from scripts/bench_transport.py, for the estimate before a run.
 _SECONDS = {"mixed-layer": 8e-7, "hanna": 1.2e-5, "stilt": 9e-5, "none": 1e-5}
+_MEMBER = 0.06  # of a swarm's time: a further column that takes its particles
 
 
 def flux_bins(first: Any, last: Any, step: str) -> Times:
@@ -59,11 +60,14 @@ def estimate(
     settings: ParticleSettings,
     workers: int,
     errors: TransportErrors = (),
+    swarms: int | None = None,
 ) -> str:
-    """Return how long the particles will take, for people."""
+    """Return how long the particles will take, for people; by default each receptor has a swarm of its own."""
+    swarms = receptors if swarms is None else swarms
     particles = (settings.particles or 0) + sum(error.members * error.particles for error in errors)
     each = _SECONDS[settings.turbulence] * particles * settings.hours
     passes = 2.0 if settings.smooth else 1.0
-    seconds = passes * each * receptors / max(min(workers, parts), 1)
+    seconds = passes * each * (swarms + _MEMBER * (receptors - swarms)) / max(min(workers, parts), 1)
     shown = f"{seconds / 3600:.1f} h" if seconds > 7200 else f"{seconds / 60:.1f} min"
-    return f"{receptors} receptors in {parts} parts, about {shown} on {workers} workers"
+    sharing = f" that share {swarms} swarms of particles" if swarms < receptors else ""
+    return f"{receptors} receptors{sharing} in {parts} parts, about {shown} on {workers} workers"

@@ -20,6 +20,7 @@ from inversion.jacobian.store import JacobianStore
 from inversion.transport.background.particle_ends import is_number, try_background
 from inversion.transport.convection.columns import check_storms
 from inversion.transport.particles.settings import ParticleSettings
+from inversion.transport.receptors.sharing import MINUTE, cells_of, check_width, in_cells, sharing_note
 from inversion.transport.run import VERSION
 from inversion.transport.run.folder import Plan, adopt, differs, plan_of, read_plan, settle
 from inversion.transport.run.options import TransportErrors
@@ -81,6 +82,7 @@ def run_footprints(
     work: Work | None = None,
     air: Air | None = None,
     height: str = "ground",
+    share: float = 0.0,
     met_options: MetOptions | None = None,
     errors: TransportErrors = (),
     replace: bool = False,
@@ -112,6 +114,9 @@ def run_footprints(
         Incoming air.
     height : {"ground", "sea"}
         See `inversion.transport.receptors.releases.from_observations`.
+    share : float
+        Columns within cells of this many km, and a minute, share particles, see
+        `inversion.transport.receptors.sharing`; 0 for none.
     met_options : MetOptions, optional
         How the meteorology is read and prepared.
     errors : tuple of WindErrorOptions and MixingHeightErrorOptions
@@ -126,7 +131,8 @@ def run_footprints(
     Returns
     -------
     dict
-        ``receptors``, ``skipped`` (count by reason), ``parts``, ``made`` (parts made now), ``notes``.
+        ``receptors``, ``skipped`` (count by reason), ``swarms`` (of particles, one a receptor where none are shared),
+        ``parts``, ``made`` (parts made now), ``notes``.
 
     Raises
     ------
@@ -148,10 +154,12 @@ def run_footprints(
     if batch < 1:
         raise ConfigError(f"batch must be positive, found {batch}")
     table = table.sort_by([("time", "ascending"), ("obs_id", "ascending")])
+    table = in_cells(table, share) if share > 0.0 else table
     settle(out)
     before = read_plan(out)
-    decides = _decides(met_files, out, grid, step, settings, air, height, prepare, errors)
-    plan, rows, gone = plan_of(table, decides, batch, before)
+    decides = _decides(met_files, out, grid, step, settings, air, height, share, prepare, errors)
+    together = cells_of(table, share) if share > 0.0 else None
+    plan, rows, gone = plan_of(table, decides, batch, before, together)
     other = "" if before is None else differs(before, decides, gone)
     if other and not replace:
         raise ConfigError(
@@ -160,8 +168,12 @@ def run_footprints(
     species = table["species"][0].as_py()
     if air.background is not None:
         apart(try_background, air.background, species)  # a bad one is told before any work
-    edges, met = _axis_and_met(table, met_files, out, grid, step, settings, prepare, plan, gone, work)
+    slack = MINUTE if share > 0.0 else 0.0  # shared particles start within a minute of their columns
+    edges, met = _axis_and_met(table, met_files, out, grid, step, settings, prepare, plan, gone, work, slack)
     notes = [*settings.notes, *told_of(met)]
+    if share > 0.0:
+        check_width(share, met)
+        notes.append(sharing_note(share))
     # What cannot be is told before any work, and before the folder is taken.
     if settings.stormy:
         check_storms(met)
@@ -178,11 +190,14 @@ def run_footprints(
         "model": f"obsnet {settings.turbulence}",
         "species": species,
         "settings": settings.model_dump(),
+        "share": share,
         "notes": notes,
         "background": None if air.background is None else str(air.background),
     }
     store = adopt(out, meta, before, plan, gone)
-    tasks = _tasks(out, plan, rows, settings, air, height, str(met.meta["fingerprint"]), errors)
+    tasks = _tasks(
+        out, plan, rows, settings, air, height, share, str(met.meta["fingerprint"]), errors, together
+    )
     assigned = shard(tasks, work)
     done = _done(store, air)
     todo = [t for t in assigned if t.part not in done]
@@ -201,6 +216,7 @@ def _decides(
     settings: ParticleSettings,
     air: Air,
     height: str,
+    share: float,
     met_options: MetOptions,
     errors: TransportErrors,
 ) -> dict[str, Any]:
@@ -219,6 +235,8 @@ def _decides(
         "met_options": met_options.model_dump(),
         **settings.model_dump(),
     }
+    if share > 0.0:
+        found["share"] = share
     for error in errors:
         found[f"{error.kind.replace(' ', '_')}_error"] = {**error.model_dump(), "flux": sha256(error.flux)}
     plain: dict[str, Any] = json.loads(json.dumps(found))
@@ -236,6 +254,7 @@ def _axis_and_met(
     plan: Plan,
     gone: Sequence[str],
     work: Work,
+    slack: float = 0.0,
 ) -> tuple[Times, Met]:
     """Return the flux time bins, which hold those that kept parts have, and the prepared meteorology."""
     first, last = span(table)
@@ -244,6 +263,8 @@ def _axis_and_met(
     met = prepare(
         met_files, out / "met", bounds=grid.bounds, start=first, stop=last, **met_options.model_dump()
     )
+    wide = np.timedelta64(round(slack), "s")
+    first, last = first - wide, last + wide
     edges = flux_bins(first, last, step)
     if (out / "meta.json").exists() and step != "whole":
         theirs = JacobianStore(out)
@@ -260,8 +281,10 @@ def _tasks(
     settings: ParticleSettings,
     air: Air,
     height: str,
+    share: float,
     met: str,
     errors: TransportErrors,
+    together: list[Any] | None,
 ) -> list[FootprintTask]:
     mark = hashlib.sha256(json.dumps([met, plan.decides], sort_keys=True).encode()).hexdigest()
     return [
@@ -271,8 +294,10 @@ def _tasks(
             mark,
             part,
             rows[part].size,
+            rows[part].size if together is None else len({together[k] for k in rows[part]}),
             settings,
             height,
+            share,
             air.known,
             air.endpoints,
             errors,
@@ -299,8 +324,8 @@ def _make(
     if todo and work.scheduler != "serial":
         warm_up(settings.turbulence)
     if todo:
-        count = sum(t.receptors for t in todo)
-        report(estimate(count, len(todo), settings, work.workers or cpu_count(), todo[0].errors))
+        count, swarms = sum(t.receptors for t in todo), sum(t.swarms for t in todo)
+        report(estimate(count, len(todo), settings, work.workers or cpu_count(), todo[0].errors, swarms))
     with progress(sum(t.receptors for t in todo), "receptors") as advance:
         for task, _ in map_unordered(do_task, todo, work):
             advance(task.receptors)
@@ -315,4 +340,5 @@ def _summary(store: JacobianStore, tasks: Sequence[FootprintTask]) -> dict[str, 
             kind = reason.split(" (")[0].split(" from ")[0]
             reasons[kind] = reasons.get(kind, 0) + 1
         receptors += task.receptors - len(skipped)
-    return {"receptors": receptors, "skipped": reasons, "parts": len(tasks)}
+    swarms = sum(task.swarms for task in tasks)
+    return {"receptors": receptors, "skipped": reasons, "swarms": swarms, "parts": len(tasks)}

@@ -85,6 +85,7 @@ def run_table(
         work=work,
         air=Air(background, options.background_uncertainty, options.endpoints),
         height=options.height,
+        share=options.share,
         met_options=options.met_options,
         errors=errors,
         replace=replace,
@@ -122,14 +123,15 @@ def forecast(options: FootprintOptions, *, folder: Path, outputs: Path, seed: in
     if options.receptors is not None:
         from inversion.transport.receptors.listed import read_places
 
-        count = len(read_places(folder / Path(options.receptors).expanduser(), options.species))
+        count = swarms = len(read_places(folder / Path(options.receptors).expanduser(), options.species))
     else:
         store = store_of(options, folder=folder, outputs=outputs)
         if not store.is_dir():
             return []
-        count = len(_chosen(options, store)[0])
+        table, _ = _chosen(options, store)
+        count, swarms = len(table), _swarms(options, table)
     parts = -(-count // options.batch)
-    return [estimate(count, parts, options.settings(seed), workers, options.errors)]
+    return [estimate(count, parts, options.settings(seed), workers, options.errors, swarms)]
 
 
 def look(
@@ -157,7 +159,16 @@ def look(
         yield later(store, before)
         return
     table, outside = _chosen(options, store)
-    yield f"{len(table)} observations get footprints, {outside} lie outside the grid"
+    swarms = _swarms(options, table)
+    shared = f" from {swarms} shared swarms of particles" if swarms < len(table) else ""
+    yield f"{len(table)} observations get footprints{shared}, {outside} lie outside the grid"
+
+
+def _swarms(options: FootprintOptions, table: Any) -> int:
+    """Return how many swarms of particles these observations have."""
+    from inversion.transport.receptors.sharing import cells_of
+
+    return len(set(cells_of(table, options.share))) if options.share > 0.0 else len(table)
 
 
 def _chosen(options: FootprintOptions, store: Path) -> tuple[Any, int]:

@@ -20,6 +20,7 @@ from inversion.transport.particles.simulate import simulate
 from inversion.transport.particles.tables import Footprints
 from inversion.transport.receptors.listed import from_places
 from inversion.transport.receptors.releases import Receptors, domain_of, from_observations
+from inversion.transport.receptors.sharing import from_neighbours
 from inversion.transport.run.options import TransportErrors
 from inversion.transport.run.transport_error import together, transport_error
 from obsnet.atomic import write_text
@@ -47,12 +48,14 @@ class FootprintTask:
         Of all that decides the footprints: what a worker holds open is for one mark.
     part : str
         Its rows stand in ``observations/<part>.parquet``.
-    receptors : int
-        How many.
+    receptors, swarms : int
+        How many, and how many swarms of particles they have.
     settings : ParticleSettings
         How particles are run.
     height : str
         See `inversion.transport.receptors.releases.from_observations`.
+    share : float
+        Width (km) of the cells in which columns share particles, 0 for none.
     background : (str, float), optional
         Source and uncertainty of incoming air.
     endpoints : bool
@@ -66,8 +69,10 @@ class FootprintTask:
     mark: str
     part: str
     receptors: int
+    swarms: int
     settings: ParticleSettings
     height: str = "ground"
+    share: float = 0.0
     background: tuple[str, float] | None = None
     endpoints: bool = False
     errors: TransportErrors = ()
@@ -150,6 +155,8 @@ def _receptors(task: FootprintTask, met: Met, grid: Grid, particles: int) -> Rec
     }
     if "corner_time" in rows.column_names:
         return from_places(rows, met, **shared)
+    if task.share > 0.0:
+        return from_neighbours(rows, met, **shared, height=task.height, km=task.share)
     return from_observations(rows, met, **shared, height=task.height)
 
 

@@ -10,7 +10,6 @@ over members of the two is its unbiased estimate: no Monte-Carlo error has to be
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -64,12 +63,9 @@ def transport_error(
     for member in range(error.members):
         waves, heights = error.fields(settings.seed, member)
         for half in range(2):
-            # Random numbers go by the name: every member and half has turbulence of its own.
-            own = np.array([f"{name} {error.kind} error {member} {half}" for name in names])
-            found = simulate(
-                met, replace(receptors, obs_id=own), grid, edges, settings, waves=waves, heights=heights
-            )
-            values[half, member] = _modelled(found, own, flux, inflow(found))
+            turn = f" {error.kind} error {member} {half}"  # every member and half has turbulence of its own
+            found = simulate(met, receptors, grid, edges, settings, waves=waves, heights=heights, turn=turn)
+            values[half, member] = _modelled(found, names, flux, inflow(found))
     one, two = values - values.mean(axis=1, keepdims=True)
     free = error.members - 1
     shared = (one * two).sum(axis=0) / free
@@ -112,7 +108,7 @@ def _modelled(found: Footprints, names: Any, flux: Floats, background: dict[str,
     """Return ``H f`` and the background of each receptor."""
     rows = found.sensitivity
     felt = rows["sensitivity"].to_numpy() * flux[rows["time_bin"].to_numpy(), rows["cell"].to_numpy()]
-    place = {name: k for k, name in enumerate(names.tolist())}
+    place = {name: k for k, name in enumerate(names)}
     value = np.array([background.get(name, 0.0) for name in place])
     np.add.at(value, [place[name] for name in rows["obs_id"].to_pylist()], felt)
     return value

@@ -6,7 +6,14 @@ import pytest
 
 from inversion import solve
 from inversion.case.blocks.model_error import error_parts
-from inversion.case.blocks.shared_errors import OVERPASS, PATTERN, SYSTEMATIC, shared_blocks, shared_notes
+from inversion.case.blocks.shared_errors import (
+    OVERPASS,
+    PARTICLES,
+    PATTERN,
+    SYSTEMATIC,
+    shared_blocks,
+    shared_notes,
+)
 from inversion.case.options import ErrorOptions, OffsetOptions
 from inversion.operators.covariance import BlockDiagonalCovariance
 from inversion.operators.kernels import chord_km
@@ -225,3 +232,26 @@ def test_a_prior_of_unknowns_is_block_diagonal():
     found = shared_blocks(OffsetOptions(), error_parts(ErrorOptions(point=1.0), table), table, CO2)
     assert [b.block.name for b in found] == [SYSTEMATIC]
     assert BlockDiagonalCovariance([b.error for b in found]).size == 1
+
+
+def test_columns_of_the_same_particles_err_alike():
+    """Sampling error of a shared cell is one draw: in full R it is common to its columns, and alone it is one's own."""
+    table = soundings(n=6, systematic=0.0)
+    sampling = np.array([0.04, 0.09, 0.04, 0.01, 0.25, 0.16])
+    error = ErrorOptions(column=0.7, along_track_km=0.0, overpass_share=0.0)
+    apart = error_parts(error, table, sampling)
+    assert not apart.sampled.any()
+    np.testing.assert_allclose(apart.own, 0.36 + sampling)
+    named = table.append_column("particles_of", pa.array(["a", "a", "a", "b", "c", "c"]))
+    parts = error_parts(error, named, sampling)
+    np.testing.assert_allclose(parts.own, 0.36 + np.where(np.arange(6) == 3, sampling, 0.0))
+    assert any("sampling error of 5 columns: one for each of 2 cells" in note for note in parts.notes)
+    (block,) = shared_blocks(OffsetOptions(), parts, named, CO2)
+    assert block.block.name == PARTICLES
+    p = block.matrix.toarray()
+    found = parts.covariance().dense() + p @ block.error.dense() @ p.T
+    size = np.sqrt(sampling)
+    same = np.array(["aaabcc"[i] == "aaabcc"[j] for i in range(6) for j in range(6)]).reshape(6, 6)
+    np.testing.assert_allclose(found, (0.49 + 0.36) * np.eye(6) + same * np.outer(size, size), rtol=1e-9)
+    kept = parts.select(np.array([0, 1]))
+    assert kept.swarm.tolist() == ["a", "a"]

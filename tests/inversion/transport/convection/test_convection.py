@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq
@@ -202,3 +203,57 @@ def test_what_storms_need_is_named():
     with pytest.raises(ValueError, match="too long for convection"):
         ParticleSettings(convection="emanuel", timestep=3600.0)
     assert any("convection: none" in note for note in ParticleSettings().notes)
+
+
+def columns_of(met, warmer=0.0, moister=0.0):
+    """All columns of a meteorology, warmed and moistened towards the ground, with what storms move in them."""
+    low = np.clip(1.0 - met.height / 1500.0, 0.0, 1.0)
+    for p, t, q in met.state.astype(float).reshape(-1, met.height.size, 3).transpose(0, 2, 1):
+        edges = np.concatenate([p[:1], np.sqrt(p[1:] * p[:-1]), p[-1:]])
+        mass, moved = -np.diff(edges) / GRAVITY, np.zeros((p.size, p.size))
+        found = moving_air(p, t + warmer * low, q * (1.0 + moister * low), edges, mass, moved)
+        yield *found, moved, mass
+
+
+@pytest.fixture(scope="module")
+def era5_hills(sample_data):
+    """Real ERA5 up to 1 hPa: a spring night over southern Germany and the Alps, three hours."""
+    from obsnet.met import open_met
+
+    files = sorted((sample_data / "transport" / "mptrac_era5").glob("era5_*.nc"))
+    return open_met(files, trim=True, top=18000.0)
+
+
+@pytest.mark.parametrize(("warmer", "moister"), [(0.0, 0.0), (6.0, 0.2)])
+def test_real_columns_keep_their_air(era5_hills, sample_data, warmer, moister):
+    """As they are, and as a hot afternoon would have them: sums by row and column, and what goes up."""
+    fluxes, energies = [], []
+    for flux, energy, base, _, moved, mass in columns_of(era5_hills, warmer, moister):
+        fluxes.append(flux)
+        energies.append(energy)
+        assert (flux > 0.0) == moved.any()
+        if flux <= 0.0:
+            continue
+        assert (moved >= 0.0).all()
+        assert (2700.0 * moved.sum(axis=1) <= 0.5 * mass).all()
+        matrix = mass_matrix(mass, moved, 2700.0)
+        assert matrix.min() >= 0.0
+        np.testing.assert_allclose(matrix.sum(axis=0), mass, rtol=1e-12)
+        np.testing.assert_allclose(matrix.sum(axis=1), mass, rtol=1e-12)
+        # An even tracer stays even, and any tracer keeps its mass.
+        tracer = np.linspace(3.0, 1.0, mass.size) ** 2
+        np.testing.assert_allclose(np.sum(matrix.T @ tracer), np.sum(mass * tracer), rtol=1e-12)
+        # What rises from below the cloud base is the flux.
+        assert moved[:base, base:].sum() == pytest.approx(flux, rel=0.02)
+    fluxes, energies = np.array(fluxes), np.array(energies)
+    if warmer:
+        # Cloud-base fluxes of storms are hundredths of a kg m-2 s-1 (0.27 alpha in the published soundings: 0.007).
+        assert (fluxes > 0.0).mean() > 0.9
+        assert 0.005 < np.median(fluxes) < 0.05
+        assert fluxes.max() < 0.1
+        assert 1000.0 < energies.max() < 3500.0
+    else:
+        assert (fluxes > 0.0).mean() < 0.05
+        files = (sample_data / "transport" / "mptrac_era5").glob("era5_*.nc")
+        theirs = max(float(xr.load_dataset(file, engine="netcdf4")["cape"].max()) for file in files)
+        assert energies.max() == pytest.approx(theirs, rel=0.5)  # ERA5's own, of its parcels and its levels
