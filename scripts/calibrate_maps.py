@@ -1,6 +1,6 @@
 """How often the truth lies in the 95 % range of a kriged mean: real days held out, and fields that are known.
 
-    python scripts/calibrate_maps.py [--data DIR] [--part real|made] [--method kriging|frk] [--folds 10]
+    python scripts/calibrate_maps.py [--data DIR] [--part real|made|swaths] [--method kriging|frk] [--folds 10]
                                      [--draws 2] [--columns 3000] [--functions 500] [--shifts 1] [--only TEXT]
 
 Real: the good columns of each satellite file of DIR/satellite and of days together, TROPOMI also as
@@ -21,6 +21,9 @@ from all sets together. Each set's share is held against the range in which 95 %
 
 Made: Gaussian fields of several ranges and nuggets, whose columns state errors as they are, a quarter or three times of
 that, or at random; the truth is the field's mean over whole cells.
+
+Swaths: fields of two ranges along tracks with gaps, true errors in part in common and stated ones drawn, held out as
+real.
 """
 
 from __future__ import annotations
@@ -215,11 +218,43 @@ def crowding(every):
     return max(square / total, 1.0)
 
 
+def swaths(draws):
+    """Yield name, species and columns of made fields along tracks, in errors that are not what is stated.
+
+    A field of two ranges is seen along slanted tracks with gaps. Stated errors vary tenfold and more, as those of
+    slivers of pixels; true ones are of one size, half of their variance in common within squares of half a degree.
+    """
+    for far, near in ((2000.0, 100.0), (800.0, 150.0), (400.0, 50.0)):
+        for seed in range(draws):
+            rng = np.random.default_rng(seed)
+            lat, track = rng.uniform(15, 50, 1400), rng.integers(0, 3, 1400)
+            lon = 85 + 14 * track - 0.25 * (lat - 30) + rng.uniform(-5, 5, 1400)
+            clear = np.sin(lat / 1.7 + 2 * track) + np.sin(lon / 2.3) > -0.8
+            lat, lon = lat[clear][:900], lon[clear][:900]
+            xyz = unit_vectors(lat, lon)
+            km = EARTH_RADIUS_KM * np.linalg.norm(xyz[:, None] - xyz, axis=2)
+            field = np.exp(-km / far) + 0.7 * np.exp(-km / near) + 1e-6 * np.eye(len(km))
+            square = np.unique(np.floor([2 * lat, 2 * lon]), axis=1, return_inverse=True)[1].ravel()
+            noise = rng.normal(size=len(lat)) + rng.normal(size=square.max() + 1)[square]
+            value = 400 + np.linalg.cholesky(field) @ rng.normal(size=len(km)) + 0.5 * noise
+            stated = rng.lognormal(0.0, 1.2, len(lat))
+            yield (
+                f"ranges {far:g} and {near:g} km, draw {seed}",
+                "CO2",
+                Columns(lat, lon, np.full(len(lat), NOON), value, stated),
+            )
+
+
 def real(data, methods, folds, most, only, number_of_functions, shifts):
     """Print coverage of held-out means of real columns."""
     with tempfile.TemporaryDirectory() as folder:
         every_set = real_sets(data / "satellite", Path(folder))
         sets = [(n, s, len(c), thinned(c, most)) for n, s, c in every_set if re.search(only, n)]
+    tabulate(sets, methods, folds, number_of_functions, shifts)
+
+
+def tabulate(sets, methods, folds, number_of_functions, shifts):
+    """Print coverage of held-out means of sets of columns."""
     for method in methods:
         every = {size: [] for size in SIZES}
         what = {"kriging": "range km, error x", "frk": "fine, error x"}[method]
@@ -336,7 +371,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     default = os.environ.get("OBSNET_SAMPLE_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
     parser.add_argument("--data", type=Path, default=Path(default))
-    parser.add_argument("--part", choices=("real", "made"))
+    parser.add_argument("--part", choices=("real", "made", "swaths"))
     parser.add_argument("--method", choices=("kriging", "frk"))
     parser.add_argument("--folds", type=int, default=10)
     parser.add_argument("--draws", type=int, default=2)
@@ -357,6 +392,10 @@ def main():
             options.functions,
             options.shifts,
         )
+    if options.part in (None, "swaths"):
+        sets = [(name, s, len(c), c) for name, s, c in swaths(options.draws)]
+        methods = [options.method] if options.method else ["kriging", "frk"]
+        tabulate(sets, methods, options.folds, options.functions, options.shifts)
     if options.part in (None, "made"):
         made(options.draws)
     print(f"{time.process_time() - begin:.0f} processor s")

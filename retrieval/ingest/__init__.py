@@ -1,3 +1,3 @@
 """Many granules into the observation store."""
 
-VERSION = 7  # of the algorithm; raise it with any change of numbers, see `obsnet.pipeline.Stage`
+VERSION = 8  # of the algorithm; raise it with any change of numbers, see `obsnet.pipeline.Stage`

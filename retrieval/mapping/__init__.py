@@ -1,3 +1,3 @@
 """Level-3 maps of columns: bin means, local kriging, fixed-rank kriging, each with its uncertainty."""
 
-VERSION = 5  # of the algorithm; raise it with any change of numbers, see `obsnet.pipeline.Stage`
+VERSION = 6  # of the algorithm; raise it with any change of numbers, see `obsnet.pipeline.Stage`

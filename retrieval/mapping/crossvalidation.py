@@ -29,7 +29,7 @@ __all__ = [
     "stretch",
 ]
 
-_BELIEF = 20  # blocks' worth of belief that errors are normal
+_ENOUGH = 40  # errors, of which the 95 % quantile can be told without any belief
 Predict = Callable[[Ints, Ints, Ints], tuple[Floats, Floats]]
 Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]  # such as `map`
 
@@ -293,18 +293,29 @@ def stretch(size: npt.ArrayLike) -> float:
     Returns
     -------
     float
-        The 95 % quantile over 1.96. As many as 20 normal errors are mixed in, so that a handful of blocks does not
+        The 95 % quantile over 1.96: of the errors alone where there are 40 or more, whatever their size and shape, so
+        placed that on average 95 % of errors that had no say are within it (the k-th of n has k / (n + 1) below it;
+        Wilks 1941, doi:10.1214/aoms/1177731788). Fewer are filled up with normal ones, so that a handful does not
         decide.
     """
     from scipy.stats import norm
 
     z = np.asarray(size, np.float64)
-    normal = norm.ppf(0.5 + 0.5 * (np.arange(_BELIEF) + 0.5) / _BELIEF)
-    z = np.sort(np.concatenate([z[np.isfinite(z)], normal]))
-    return float(np.interp(0.95, (np.arange(len(z)) + 0.5) / len(z), z) / 1.96)
+    z = z[np.isfinite(z)]
+    filled = max(_ENOUGH - len(z), 0)
+    normal = norm.ppf(0.5 + 0.5 * (np.arange(filled) + 0.5) / max(filled, 1))
+    drawn = len(z) / (len(z) + filled)  # what is believed does not scatter
+    z = np.sort(np.concatenate([z, normal]))
+    below = (np.arange(len(z)) + 0.5 + 0.5 * drawn) / (len(z) + drawn)
+    return float(np.interp(0.95, below, z) / 1.96)
 
 
-def likeliest(parts: Sequence[HeldOut], more: Sequence[Floats], without: int | None = None) -> int:
+def likeliest(
+    parts: Sequence[HeldOut],
+    more: Sequence[Floats],
+    without: int | None = None,
+    doubt: npt.ArrayLike = 0.0,
+) -> int:
     """Return which of several additions to the variances of held-out blocks explains their errors best.
 
     Parameters
@@ -315,11 +326,13 @@ def likeliest(parts: Sequence[HeldOut], more: Sequence[Floats], without: int | N
         For each part the additions to choose from.
     without : int, optional
         A fold whose blocks have no say.
+    doubt : array_like, shape (choices,), optional
+        What each choice must gain in twice the log-likelihood.
 
     Returns
     -------
     int
-        That of the largest sum of the parts' log-likelihoods, errors normal.
+        That of the largest log-likelihood, errors normal, the mean of the parts': each column is in all of them.
     """
     costs = np.zeros(len(more[0]))
     for part, additions in zip(parts, more, strict=True):
@@ -329,10 +342,12 @@ def likeliest(parts: Sequence[HeldOut], more: Sequence[Floats], without: int | N
         with np.errstate(divide="ignore", invalid="ignore"):
             cost = np.sum(np.log(variance) + error[there] ** 2 / variance, axis=1)
         costs += np.where((variance > 0).all(axis=1), cost, np.inf)
-    return int(np.argmin(costs))
+    return int(np.argmin(costs / len(parts) + np.asarray(doubt, np.float64)))
 
 
-def judge(*parts: HeldOut, more: Sequence[Floats] | None = None) -> tuple[float, list[HeldOutScores]]:
+def judge(
+    *parts: HeldOut, more: Sequence[Floats] | None = None, doubt: npt.ArrayLike = 0.0
+) -> tuple[float, list[HeldOutScores]]:
     """Return the largest `stretch` of the parts, and the scores of each.
 
     The coverage of a fold is counted with the addition and the stretch that the other folds ask for, so that it is one
@@ -344,11 +359,13 @@ def judge(*parts: HeldOut, more: Sequence[Floats] | None = None) -> tuple[float,
         Of blocks of several sizes, say; one fold's number means the same in each.
     more : sequence of ndarray, shape (choices, blocks), optional
         For each part additions to the variances, of which `likeliest` chooses one; by default nothing is added.
+    doubt : array_like, optional
+        See `likeliest`.
     """
     additions = [np.zeros((1, len(p.spread))) for p in parts] if more is None else more
 
     def fitted(without: int | None) -> tuple[float, list[HeldOut]]:
-        choice = likeliest(parts, additions, without)
+        choice = likeliest(parts, additions, without, doubt)
         those = [
             replace(p, spread=np.sqrt(np.maximum(p.spread**2 + m[choice], 0.0)))
             for p, m in zip(parts, additions, strict=True)

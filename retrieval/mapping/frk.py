@@ -111,10 +111,13 @@ class FixedRank:
     lengths : tuple of dict
         Prior of each resolution: ``variance``, ``length_km``, ``length_days``.
     noise : float
-        Mean stated variance of the errors.
+        Stated variance of a typical error: the harmonic mean. Slivers of pixels state hundreds of times that of others
+        and tell nothing; the plain mean is theirs.
     shared_variance, shared_km : float
         What neighbouring columns have in common beyond the functions: its variance, and the length of its exponential
         correlation; see `sharing`.
+    coefficient_factor : float
+        How many times the covariance of the coefficients is what it would be of independent columns.
     """
 
     basis: Bisquares
@@ -127,29 +130,36 @@ class FixedRank:
     noise: float
     shared_variance: float = 0.0
     shared_km: float = 1.0
+    coefficient_factor: float = 1.0
 
-    def sharing(self, share: float, km: float) -> FixedRank:
-        """Return the model with a share of what the functions leave over correlated from place to place.
+    def sharing(
+        self, share: float, km: float, left: float | None = None, coefficients: float = 1.0
+    ) -> FixedRank:
+        """Return the model with a part of what the functions leave over correlated from place to place.
 
-        The functions are hundreds of kilometres wide, and xi and errors have structure that they do not resolve: taken
-        as independent it averages out of the mean of a block, in truth it does not. The part is taken from xi as long
-        as it lasts, then from the errors; nothing is foretold with it.
+        The functions are hundreds of kilometres wide, and xi and errors have structure that they do not resolve. Taken
+        as independent it averages out of the mean of a block, in truth it does not; and neighbours that have it in
+        common say less of the coefficients than as many independent ones. Nothing is foretold with it.
 
         Parameters
         ----------
         share : float
-            0 to 1, of ``fine_variance`` and the mean error variance together.
+            Variance in common, in units of ``fine_variance`` and a typical error variance together.
         km : float
-            Length of the exponential.
+            Length of its exponential.
+        left : float, optional
+            What is left of `fine_variance` and the errors' variances beside it; by default the rest of 1.
+        coefficients : float
+            Factor of the coefficients' covariance.
         """
-        shared = share * (self.fine_variance + self.error_scale * self.noise)
-        rest = max(shared - self.fine_variance, 0.0)
+        rest = 1.0 - share if left is None else left
         return replace(
             self,
-            fine_variance=max(self.fine_variance - shared, 0.0),
-            error_scale=self.error_scale - rest / self.noise,
-            shared_variance=shared,
+            fine_variance=rest * self.fine_variance,
+            error_scale=rest * self.error_scale,
+            shared_variance=share * (self.fine_variance + self.error_scale * self.noise),
             shared_km=km,
+            coefficient_factor=coefficients,
         )
 
     def predict(
@@ -184,7 +194,7 @@ class FixedRank:
         matrix = sparse.csr_array(rows)
         mean = np.asarray(matrix @ self.mean, np.float64)
         variance = _quadratic_forms(matrix.indptr, matrix.indices, matrix.data, self.covariance)
-        smooth = np.maximum(variance, 0.0)
+        smooth = self.coefficient_factor * np.maximum(variance, 0.0)
         fine = self.fine_variance + self.shared_variance
         share = np.zeros(len(mean))
         if value is not None and error is not None:
@@ -234,7 +244,7 @@ class FixedRank:
                 unit_vectors(latitude, longitude), offsets, self.shared_km
             )
         mean = np.asarray(matrix @ self.mean, np.float64)
-        return mean, np.sqrt(np.maximum(smooth, 0.0) + fine)
+        return mean, np.sqrt(self.coefficient_factor * np.maximum(smooth, 0.0) + fine)
 
 
 def in_one_cell(cell: Ints, offsets: Ints) -> Floats:
@@ -366,7 +376,9 @@ def fit_fixed_rank(
         {"variance": b.variance, "length_km": b.length_km, "length_days": b.length_days} for b in blocks
     )
     mean[r:] += guess
-    return FixedRank(basis, mean, covariance, fine, scale, tuple(history), lengths, float(np.mean(noise)))
+    return FixedRank(
+        basis, mean, covariance, fine, scale, tuple(history), lengths, float(1.0 / np.mean(1.0 / noise))
+    )
 
 
 def memory_gib(functions: int) -> float:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["MAPPERS", "FixedRankMapper", "KrigingMapper", "Mapper", "residuals"]
 
 _FEW = 10  # cells, with fewer of which no fixed-rank model is fitted
+_SMALL = 0.4  # of a block: what a single column has to itself shows in blocks of few
 _PARTS = 3  # for which a covariance is fitted without them, where blocks are held out
 
 
@@ -176,7 +177,7 @@ class FixedRankMapper:
         # of (columns, training, held, offsets)
         self.check: Callable[..., tuple[Floats, Floats]] | None = None
         self.widened = 1.0
-        # of what the functions leave over: the share in common, and its length in km
+        # see `FixedRank.sharing`
         self.shared = SHARED[0]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -196,6 +197,7 @@ class FixedRankMapper:
             "error_scale": float(np.sqrt(last.error_scale)),
             "shared_variance": last.shared_variance,
             "shared_km": last.shared_km,
+            "coefficient_factor": last.coefficient_factor,
             "resolutions": {str(i): dict(p) for i, p in enumerate(last.lengths)},
             "widened": self.widened,
         }
@@ -286,13 +288,13 @@ class FixedRankMapper:
         self.shared = SHARED[0]
         predict = in_parts(part, [partial(self._foretell, fit, terms, origin, step, near) for fit in without])
         held, more = [], []
-        for found, rows, offsets in _held_out(near, s, predict, each):
-            whose = [without[k] for k in part[rows[offsets[:-1]]]]
+        for found, rows, offsets in _held_out(near, s, predict, each, (_SMALL, 1.0, 2.0)):
             held.append(found)
-            more.append(_shares(near.take(rows), offsets, whose, s.grid, origin, step))
-        self.shared = SHARED[likeliest(held, more)]
-        self.widened, scores = judge(*held, more=more)
-        return scores
+            whose = part[rows[offsets[:-1]]]
+            more.append(_shares(near.take(rows), found, offsets, without, whose, s.grid, origin, step))
+        self.shared = SHARED[likeliest(held, more, doubt=_DOUBT)]
+        self.widened, scores = judge(*held, more=more, doubt=_DOUBT)
+        return scores[1:]
 
     def _foretell(
         self,
@@ -323,10 +325,21 @@ class FixedRankMapper:
         return mean, np.sqrt(sd**2 + conditioned.error_scale * _own_errors(asked, offsets))
 
 
+# of `FixedRank.sharing`: as if independent, then every other choice
 SHARED = [
-    (0.0, 1.0),
-    *((share, km) for share in (0.05, 0.1, 0.2, 0.4, 0.7, 0.95) for km in (30.0, 100.0, 300.0, 1000.0)),
+    (share, km, left, coefficients)
+    for share, lengths in (
+        (0.0, (1.0,)),
+        *((share, (30.0, 100.0, 300.0, 1000.0)) for share in (0.1, 0.2, 0.4, 0.7, 1.0, 1.5)),
+    )
+    for km in lengths
+    for left in (1.0, 0.05, 0.1, 0.2, 0.35, 0.6, 1.5)
+    for coefficients in (1.0, 2.0, 4.0, 8.0)
 ]
+# e-folds cost as much as an error of one standard deviation, a shared part as two numbers more (Akaike)
+_DOUBT = np.array(
+    [4.0 * (share > 0) + np.log(left) ** 2 + np.log(c) ** 2 for share, _, left, c in SHARED], np.float64
+)
 
 
 def _own_errors(asked: Columns, offsets: Ints) -> Floats:
@@ -336,30 +349,30 @@ def _own_errors(asked: Columns, offsets: Ints) -> Floats:
 
 def _shares(
     asked: Columns,
+    held: HeldOut,
     offsets: Ints,
-    whose: list[FixedRank],
+    fits: list[FixedRank],
+    whose: Ints,
     grid: Grid,
     origin: np.datetime64,
     step: np.timedelta64,
 ) -> Floats:
-    """Return by how much the variances of means change where a share of the rest is correlated, (SHARED, groups).
+    """Return by how much the variances of means change where the rest is shared, (SHARED, groups).
 
-    `whose` has the model of each group of columns; see `FixedRank.sharing`.
+    `whose` tells which of the fits foretold each group of columns as if what is left were independent.
     """
     xyz = unit_vectors(asked.latitude, asked.longitude)
-    together = {km: mean_exponential(xyz, offsets, km) for km in {km for _, km in SHARED}}
+    together = {km: mean_exponential(xyz, offsets, km) for km in {km for _, km, *_ in SHARED}}
     one, own = in_one_cell(cell_and_period(asked, grid, origin, step), offsets), _own_errors(asked, offsets)
-    out = []
-    for share, km in SHARED:
-        changed = [fit.sharing(share, km) for fit in whose]
-        shared, fine, scale = np.array(
-            [
-                (c.shared_variance, c.fine_variance - f.fine_variance, c.error_scale - f.error_scale)
-                for c, f in zip(changed, whose, strict=True)
-            ]
-        ).T
-        out.append(shared * together[km] + fine * one + scale * own)
-    return np.array(out)
+    fine, scale, noise = np.array([(f.fine_variance, f.error_scale, f.noise) for f in fits])[whose].T
+    rest = fine * one + scale * own
+    smooth, typical = held.spread**2 - rest, fine + scale * noise
+    return np.array(
+        [
+            (coefficients - 1.0) * smooth + (left - 1.0) * rest + share * typical * together[km]
+            for share, km, left, coefficients in SHARED
+        ]
+    )
 
 
 def _parts(columns: Columns, settings: MapSettings) -> Ints:
@@ -386,10 +399,11 @@ def _held_out(
     settings: MapSettings,
     predict: Predict,
     each: Each,
+    sizes: tuple[float, ...] = (1.0, 2.0),
 ) -> Iterator[tuple[HeldOut, Ints, Ints]]:
-    """Hold out blocks of the size asked for, and of twice that; with each the rows of its blocks and their offsets."""
+    """Hold out blocks of so many times the size asked for; with each the rows of its blocks and their offsets."""
     place = (columns.latitude, columns.longitude, columns.time)
-    for size in (settings.block, 2.0 * settings.block):
+    for size in (settings.block * times for times in sizes):
         fold, block = fold_numbers(*place, folds=settings.folds, degrees=size), block_numbers(*place, size)
         yield cross_validate(predict, columns.value, fold, block, each), *in_order(fold, block)
 

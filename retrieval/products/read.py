@@ -18,7 +18,15 @@ from obsnet.reading import door
 from obsnet.schema import Quality, observation_table, out_of_range
 from obsnet.typing import Floats
 from retrieval.readers.fields import Fields
-from retrieval.readers.own_words import LEAST_ERROR, axis_fault, day_doubt, error_fault, swapped
+from retrieval.readers.own_words import (
+    LEAST_ERROR,
+    axis_fault,
+    day_doubt,
+    error_doubt,
+    error_fault,
+    flag_doubt,
+    swapped,
+)
 from retrieval.readers.profiles import read_profiles
 from retrieval.readers.sensors import Sensor, load_sensors, recognise, sensor_named
 from retrieval.readers.source import open_source
@@ -247,6 +255,7 @@ def _read(
         source = f"{source}_{correction.name}"
     _check_plausible(fields, value, quality)
     _check_errors(fields, value, columns["uncertainty"], quality)
+    _doubts(fields, value, columns, quality)
     if screen is not None:
         result = screen.apply(fields)
         quality[result.rejected] |= Quality.SCREEN.value
@@ -394,6 +403,15 @@ def _check_errors(fields: Fields, value: Floats, error: Floats, quality: np.ndar
             f"{int(small.sum())} rows: uncertainty below {LEAST_ERROR:g} of the value, which no single sounding has"
         )
         quality[small] |= Quality.UNCERTAINTY.value
+
+
+def _doubts(fields: Fields, value: Floats, columns: dict[str, Any], quality: np.ndarray) -> None:
+    """Say what the soundings themselves tell of a flag and of uncertainties that no words explain."""
+    good = quality & Quality.PRODUCER.value == 0
+    of = good, value, columns["uncertainty"], columns["latitude"]
+    for doubt in (flag_doubt(*of), error_doubt(*of)):
+        if doubt:
+            fields.note(doubt)
 
 
 def _mark_repeats(fields: Fields, columns: dict[str, Any], quality: np.ndarray, source: str) -> None:

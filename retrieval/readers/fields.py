@@ -10,13 +10,14 @@ import numpy as np
 
 from obsnet.constants import species as species_of
 from obsnet.errors import FormatError, MissingVariableError, UnitError, nearest
+from obsnet.packed import is_packed, numeric, unpack, unsigned
 from obsnet.times import counted_since
 from obsnet.units import conversion_factor
 from retrieval.readers.own_words import flag_fault
 from retrieval.readers.rows import GranuleRows
 from retrieval.readers.sensors import PROFILE_ROLES, ROLES, Sensor, SensorQuality, SensorVariable
 from retrieval.readers.source import Container
-from retrieval.readers.stored_values import as_float, distinct_numbers, fill_mask, plain_text
+from retrieval.readers.stored_values import distinct_numbers, plain_text
 from retrieval.readers.time_values import parse_times
 
 __all__ = ["Fields"]
@@ -153,7 +154,7 @@ class Fields:
         if stored.ndim != 2:
             raise FormatError(f"{self.where}: {path} ({role}) has one value a sounding, not a profile")
         fills = self._fills(path)
-        if stored.dtype != np.float32 or {"scale_factor", "add_offset"} & set(attributes):
+        if stored.dtype != np.float32 or is_packed(attributes):
             stored = self._floats(path, stored).astype(np.float32)
             fills = []
         values = stored if stored.flags.writeable and stored.flags.c_contiguous else stored.copy()
@@ -173,20 +174,19 @@ class Fields:
         return self.rows.load(path, rows)
 
     def _floats(self, path: str, stored: np.ndarray) -> np.ndarray:
-        """Turn stored numbers into float64, scaled, with fills as NaN."""
+        """Turn stored numbers into float64, unpacked, with fills and what the file calls invalid as NaN."""
         if stored.dtype.kind not in "fiub":
             raise FormatError(f"{self.where}: {path} holds {stored.dtype}, not numbers")
-        attributes = self.source.attributes(path)
-        bad = fill_mask(stored, self._fills(path))
-        values = stored.astype(np.float64)
-        scale, offset = attributes.get("scale_factor"), attributes.get("add_offset")
-        if scale is not None:
-            values *= float(scale)
-        if offset is not None:
-            values += float(offset)
-        if bad is not None:
-            values[bad] = np.nan
-        return values
+        try:
+            found = unpack(stored, self.source.attributes(path), self.sensor.fill)
+        except FormatError as error:
+            raise FormatError(f"{self.where}: {path}: {error}") from error
+        if found.outside:
+            self.note(
+                f"{found.outside} values of {path} are outside of the range that the file calls valid ({found.said}): "
+                "not used"
+            )
+        return found.values
 
     def _factor(self, role: str, path: str, entry: SensorVariable, attributes: dict[str, Any]) -> float:
         """Return the factor from the stored unit to the one inside."""
@@ -229,7 +229,7 @@ class Fields:
 
     def _distinct_labels(self, path: str, mask: int | None) -> tuple[list[str], np.ndarray]:
         """Return the distinct values of a variable as strings, and which of them each sounding has."""
-        stored = self._load(path)
+        stored = unsigned(self._load(path), self.source.attributes(path))
         if mask is not None:
             stored = stored & stored.dtype.type(mask)
         if stored.dtype.kind in "iufb":
@@ -246,15 +246,15 @@ class Fields:
         attributes = self.source.attributes(path)
         if stored.dtype.kind in "OS":
             return self.labels(path)
-        if stored.dtype.kind == "f" or "scale_factor" in attributes:
+        if stored.dtype.kind == "f" or {"scale_factor", "add_offset"} & set(attributes):
             return self._floats(path, stored)
-        return stored
+        return unsigned(stored, attributes)
 
     def _fills(self, path: str) -> list[float]:
         """Return all numbers that mean "missing": those the file declares under either name, and the table's."""
         attributes = self.source.attributes(path)
-        declared = (as_float(attributes.get(k)) for k in ("_FillValue", "missing_value"))
-        return list({*self.sensor.fill, *(v for v in declared if v is not None)})
+        declared = (v for k in ("_FillValue", "missing_value") for v in numeric(attributes.get(k)))
+        return list({*self.sensor.fill, *declared})
 
     def find(self, name: str) -> str:
         """Return the path of a variable by role, extra name, path or last part of its path, any case.
@@ -319,7 +319,10 @@ class Fields:
         """Return times of stored values."""
         unit = self._time_unit(path, entry)
         calendar = str(self.source.attributes(path).get("calendar", "standard"))
-        time = parse_times(stored, unit, f"{self.where}: {path}", self._fills(path), calendar)
+        numbers, fills = stored, self._fills(path)
+        if stored.ndim == 1 and stored.dtype.kind in "iuf" and is_packed(self.source.attributes(path)):
+            numbers, fills = self._floats(path, stored), []
+        time = parse_times(numbers, unit, f"{self.where}: {path}", fills, calendar)
         if stored.dtype == np.float32 and stored.ndim == 1 and np.isfinite(stored).any():
             step = float(np.spacing(np.nanmedian(np.abs(stored)))) * counted_since(unit, calendar)[1]
             if step > 1.0:

@@ -1,12 +1,10 @@
-"""Arrays as files store them: text without padding, distinct numbers, and where a fill value stands."""
+"""Arrays as files store them: text without padding, distinct numbers."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-__all__ = ["as_float", "distinct_numbers", "fill_mask", "plain_text"]
+__all__ = ["distinct_numbers", "plain_text"]
 
 
 def plain_text(stored: np.ndarray) -> np.ndarray:
@@ -31,33 +29,3 @@ def distinct_numbers(stored: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         place[distinct] = np.arange(len(distinct))
         return distinct.view(stored.dtype), place[codes]
     return np.unique(stored, return_inverse=True)
-
-
-def as_float(value: Any) -> float | None:
-    """Return an attribute as a number, None where it is none."""
-    try:
-        return None if value is None else float(value)
-    except (TypeError, ValueError):  # a fill of another type, such as 'Missing', marks nothing here
-        return None
-
-
-def fill_mask(stored: np.ndarray, fills: list[float]) -> np.ndarray | None:
-    """Return where a stored array holds a fill value, None where it nowhere does."""
-    bad: np.ndarray | None = None
-    if stored.size == 0:
-        return None
-    for value in fills:
-        if stored.dtype.kind == "f":
-            wanted = stored.dtype.type(value)
-        elif (
-            np.isfinite(value)
-            and value == int(value)
-            and np.iinfo(stored.dtype).min <= value <= np.iinfo(stored.dtype).max
-        ):
-            wanted = stored.dtype.type(int(value))
-        else:  # a fill that the type cannot hold (-1 of uint8) marks nothing
-            continue
-        found = stored == wanted
-        if found.any():
-            bad = found if bad is None else bad | found
-    return bad

@@ -36,16 +36,18 @@ class CoverageOptions(Options):
 def coverage(a: Applicant, o: CoverageOptions) -> Outcome:
     """Judge the share of valid intervals, period by period."""
     limit = f"≥ {o.minimum:.0%}"
-    seconds = a.record.attrs.get("interval_seconds")
-    if not seconds:
-        raise NotTestable("the record has no constant averaging interval", "记录没有固定的平均时段", limit)
-    start = a.record["time_start"].values
+    start, end = a.record["time_start"].values, a.record["time_end"].values
     known = ~np.isnat(start)
     if not known.any():
         raise NotTestable("no row has a time", "没有有效时间", limit)
+    seconds = a.record.attrs.get("interval_seconds")
+    monthly = not seconds and _calendar_months(start[known], end[known])
+    if not seconds and not monthly:
+        raise NotTestable("the record has no constant averaging interval", "记录没有固定的平均时段", limit)
     valid = a.valid() & known
-    step = np.timedelta64(round(float(seconds)), "s")
-    first, last = start[known].min(), start[known].max() + step
+    step = np.timedelta64(1, "M") if monthly else np.timedelta64(round(float(seconds)), "s")
+    first = start[known].min()
+    last = end[known].max() if monthly else start[known].max() + step
     if o.per == "record":
         edges = np.array([first, last])
     else:
@@ -55,7 +57,8 @@ def coverage(a: Applicant, o: CoverageOptions) -> Outcome:
     rows: list[dict[str, Any]] = []
     for low, high in itertools.pairwise(edges):
         inside = np.unique(start[valid & (start >= low) & (start < high)])
-        expected = max(int(np.ceil((high - low) / step)), 1)
+        length = high.astype("M8[M]") - low.astype("M8[M]") if monthly else high - low
+        expected = max(int(np.ceil(length / step)), 1)
         rows.append({
             "period": f"{str(low)[:10]} – {str(high)[:10]}",
             "expected": expected,
@@ -73,6 +76,12 @@ def coverage(a: Applicant, o: CoverageOptions) -> Outcome:
         f"{len(rows)}个时段中有{len(poor)}个低于要求,最低为{least:.1%}",
         rows,
     )
+
+
+def _calendar_months(start: np.ndarray, end: np.ndarray) -> bool:
+    """Tell whether all intervals are calendar months, which are not as long as each other."""
+    month = start.astype("M8[M]")
+    return bool((start == month).all() and (end == month + np.timedelta64(1, "M")).all())
 
 
 class SpanOptions(Options):

@@ -61,6 +61,14 @@ def _text(result: dict[str, Any]) -> list[str]:
             if (likely := result["standard_errors_likely"])
             else []
         ),
+        *(
+            [
+                "  noise that remembers a year cannot be told from the curve; were it such, the standard errors would "
+                "be " + ", ".join(f"{k} {slow[k]:.3g}" for k in slow)
+            ]
+            if (slow := result["standard_errors_year_long"])
+            else []
+        ),
     ]
     for key, words in (
         ("annual_increase", f"annual increase ({unit}/yr)"),

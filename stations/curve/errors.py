@@ -7,7 +7,7 @@ fitted and filtered as the record was. The fit is linear in the values, so the s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -16,12 +16,13 @@ from obsnet.errors import ConfigError
 from stations.curve import kernel
 from stations.curve.fit import CurveFit
 from stations.curve.noaa_errors import noaa_errors
-from stations.curve.noise import Curves, Noise, Simulation, estimate_noise
+from stations.curve.noise import Curves, Noise, Simulation, estimate_noise, noise_as_large
 
 CHUNK = 4_000_000  # values of an ensemble held at a time
 _MEMBERS = (32, 256)  # replicates, and years of them together, that a standard error is made of
 _YEARS = 800.0
 _RANGED = ("trend", "growth", "annual_increase")
+_YEAR = 365.25  # days
 
 __all__ = [
     "CurveEnsemble",
@@ -85,11 +86,15 @@ class Errors:
         of `Noise.likely`. The record does not tell its noise better than that.
     noise : Noise or None
         About function and trend; None with ``noaa_compatible``, for that program knows none.
+    year_long : dict of str to float
+        Of the same three: what they would be were the residuals what the filter leaves of noise that remembers a year.
+        No record tells such noise from its trend.
     """
 
     stated: dict[str, float]
     likely: dict[str, tuple[float, float]]
     noise: Noise | None
+    year_long: dict[str, float] = field(default_factory=dict)
 
 
 def errors_and_noise(fit: CurveFit) -> Errors:
@@ -102,11 +107,13 @@ def errors_and_noise(fit: CurveFit) -> Errors:
         simulation = Simulation(fit, range(members), 0)
         fast = simulation.curves(estimate_noise(fit, "short", members=members))
         noise = estimate_noise(fit, "long", members=members)
-        slow, *ends = (simulation.curves(n) for n in (noise, *noise.likely))
+        yearly = noise_as_large(simulation, _YEAR)
+        slow, slowest, *ends = (simulation.curves(n) for n in (noise, yearly, *noise.likely))
     stated = _stated(fit, slow, fast)
     every = [stated, *(_stated(fit, end, fast) for end in ends)]
     likely = {k: (min(e[k] for e in every), max(e[k] for e in every)) for k in _RANGED} if ends else {}
-    return Errors(stated, likely, noise)
+    year_long = {k: v for k, v in _stated(fit, slowest, fast).items() if k in _RANGED}
+    return Errors(stated, likely, noise, year_long)
 
 
 def _stated(fit: CurveFit, slow: Curves, fast: Curves) -> dict[str, float]:

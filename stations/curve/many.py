@@ -83,8 +83,8 @@ def summarise(fit: CurveFit, dates: Sequence[float] | np.ndarray | None = None) 
     dict
         ``n, first, last, coefficients, coefficient_sd, timezero, interval_days, polynomial_terms,
         harmonics, gain, rsd_function, rsd_smooth, reduced_chi_square, standard_errors, standard_errors_likely (least
-        and most), noise (sd, memory_days, at_bound, likely), annual_increase, annual_means, amplitudes`` (of whole
-        years), ``notes`` and, with dates, ``dates,
+        and most), standard_errors_year_long (see `Errors`), noise (sd, memory_days, at_bound, likely),
+        annual_increase, annual_means, amplitudes`` (of whole years), ``notes`` and, with dates, ``dates,
         function, smooth, trend, growth``.
     """
     errors = errors_and_noise(fit)
@@ -107,6 +107,7 @@ def summarise(fit: CurveFit, dates: Sequence[float] | np.ndarray | None = None) 
         "reduced_chi_square": fit.reduced_chi_square,
         "standard_errors": errors.stated,
         "standard_errors_likely": {k: list(v) for k, v in errors.likely.items()},
+        "standard_errors_year_long": errors.year_long,
         "noise": None if errors.noise is None else asdict(errors.noise),
         "annual_increase": fit.annual_increase(),
         "annual_means": whole,

@@ -21,7 +21,7 @@ import numpy as np
 from stations.curve import kernel
 from stations.curve.fit import CurveFit, curve_derivative, filter_residuals
 
-__all__ = ["Curves", "Noise", "Simulation", "estimate_noise"]
+__all__ = ["Curves", "Noise", "Simulation", "estimate_noise", "noise_as_large"]
 
 Which = Literal["short", "long"]
 _LIMIT = 2500  # samples beyond which they are averaged over `_BIN` days first
@@ -251,6 +251,24 @@ def estimate_noise(fit: CurveFit, which: Which = "long", *, members: int = 32, s
         else:
             low, at_low = middle, at_middle
     return found(float(low + (high - low) * (share - at_low) / max(at_high - at_low, 1e-12)))
+
+
+def noise_as_large(simulation: Simulation, memory_days: float, which: Which = "long") -> Noise:
+    """Return noise of a memory that leaves residuals as large as the record's own.
+
+    Of a memory that the filter takes for signal it can only be supposed, and is larger than what it leaves.
+
+    Parameters
+    ----------
+    simulation : Simulation
+        Of the record's fit.
+    memory_days : float
+        Memory.
+    which : {"short", "long"}
+        See `estimate_noise`.
+    """
+    left = np.mean(simulation.residuals(Noise(1.0, memory_days), which) ** 2)
+    return Noise(float(np.sqrt(np.mean(simulation.observed(which) ** 2) / left)), memory_days)
 
 
 def _statistics(residual: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

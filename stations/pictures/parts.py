@@ -8,7 +8,7 @@ import numpy as np
 
 from obsnet.schema import Quality
 from obsnet.times import decimal_year, later, solar_hour
-from stations.curve.errors import CurveEnsemble
+from stations.curve.errors import CurveEnsemble, errors_and_noise
 from stations.curve.fit import CurveFit
 from stations.record.series import USE
 
@@ -28,6 +28,8 @@ TEXT: dict[str, dict[str, str]] = {
         "growth": "Growth rate", "band": "± 1 standard error", "increase": "annual increase",
         "cycle": "Seasonal cycle", "month": "Month", "curve": "mean of the years", "spread": "± 1 sd of years",
         "hour": "Hour of day, mean solar time", "diurnal": "Diurnal cycle", "flags": "Share of rows", "use": "use",
+        "year-long": "Noise that remembers a year cannot be told from the curve: were it such, the growth rate's "
+        "standard error would be {growth:#.2g} in the place of {stated:#.2g}, the trend's {trend:#.2g}",
         "no diurnal": "no diurnal cycle: fewer than\nsix hours of day have five days", "per year": " yr⁻¹",
         "DJF": "Dec–Feb", "MAM": "Mar–May", "JJA": "Jun–Aug", "SON": "Sep–Nov",
     },
@@ -37,6 +39,8 @@ TEXT: dict[str, dict[str, str]] = {
         "growth": "增长率", "band": "±1倍标准误差", "increase": "年增量",
         "cycle": "季节变化", "month": "月份", "curve": "多年平均", "spread": "±1倍年际标准差",
         "hour": "地方平太阳时(时)", "diurnal": "日变化", "flags": "数据比例", "use": "可用",
+        "year-long": "记忆约一年的噪声无法与曲线区分：若属此类，增长率的标准误差应为{growth:#.2g}而非{stated:#.2g}，"
+        "趋势的为{trend:#.2g}",
         "no diurnal": "无日变化:\n有五天以上数据的小时不足六个", "per year": "/年",
         "DJF": "12–2月", "MAM": "3–5月", "JJA": "6–8月", "SON": "9–11月",
     },
@@ -131,7 +135,7 @@ def draw_record(
 def draw_growth(
     axes: Any, record: xr.Dataset, fit: CurveFit, ensemble: CurveEnsemble, t: dict[str, str]
 ) -> None:
-    """Draw the growth rate with its band and the annual increases with their errors."""
+    """Draw the growth rate with its band and the annual increases with their errors, and say what no record tells."""
     growth = fit.growth(fit.grid)
     axes.axhline(0, color="black", lw=0.5)
     axes.fill_between(
@@ -163,6 +167,9 @@ def draw_growth(
     low, high = axes.get_ylim()
     axes.set_ylim(low, high + 0.2 * (high - low))  # room for the legend
     axes.legend(loc="upper left", fontsize=8, ncol=3, framealpha=0.9)
+    errors = errors_and_noise(fit)
+    slow = {"growth": errors.year_long["growth"], "trend": errors.year_long["trend"]}
+    axes.set_title(t["year-long"].format(stated=errors.stated["growth"], **slow), fontsize=7.5, loc="left")
 
 
 def draw_season(axes: Any, record: xr.Dataset, fit: CurveFit, t: dict[str, str]) -> None:

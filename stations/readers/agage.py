@@ -48,7 +48,7 @@ def read(source: Source, species: str | None = None) -> list[Rows]:
 
 
 def _record(source: Source, file: File, gas: str) -> Rows:
-    notes = Notes()
+    notes = file.notes_of_record()
     stamp = file.times("time")
     interval, length = _interval(source, file, len(stamp), notes)
     quality, flags = _flags(file, len(stamp), notes)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from obsnet.errors import ConfigError, FormatError, MissingVariableError, ObsnetError, UnitError, nearest
+from obsnet.packed import unpack
 from obsnet.reading import refuse_claims
 from obsnet.times import counted_since, from_epoch
 from obsnet.units import convert, is_mole_fraction
+from stations.record.checks import Notes
 from stations.record.source import Source
 
 if TYPE_CHECKING:
@@ -55,9 +57,15 @@ class File:
     def __init__(self, path: str, dataset: netCDF4.Dataset) -> None:
         self.path = path
         self._dataset = dataset
+        self.notes_of_record()
 
     def __contains__(self, name: str) -> bool:
         return name in self._dataset.variables
+
+    def notes_of_record(self) -> Notes:
+        """Return notes of a record that is read from now on, which will say what its numbers hide."""
+        self.notes, self._read = Notes(), set[str]()
+        return self.notes
 
     def names(self) -> list[str]:
         """Return the variables' names."""
@@ -94,18 +102,21 @@ class File:
         return np.asarray(self._variable(name)[...])
 
     def numbers(self, name: str) -> np.ndarray:
-        """Return float64 with ``_FillValue`` and ``missing_value`` as NaN, scaled as the file says."""
+        """Return float64, unpacked, with fills and what the file calls invalid as NaN."""
         variable = self._variable(name)
         if self.kind(name) not in "iuf":
             raise FormatError(f"{self.path}: variable {name!r} holds {variable.dtype}, not numbers")
-        raw = np.asarray(variable[...])
-        values = raw.astype(np.float64)
-        for attribute in ("_FillValue", "missing_value"):
-            fill = getattr(variable, attribute, None)
-            if fill is not None and np.ndim(fill) == 0 and np.asarray(fill).dtype.kind in "iuf":
-                values[raw == np.asarray(fill).astype(raw.dtype)] = np.nan
-        scale, offset = getattr(variable, "scale_factor", 1.0), getattr(variable, "add_offset", 0.0)
-        return values * float(scale) + float(offset) if (scale, offset) != (1.0, 0.0) else values
+        try:
+            found = unpack(np.asarray(variable[...]), {n: variable.getncattr(n) for n in variable.ncattrs()})
+        except FormatError as error:
+            raise FormatError(f"{self.path}: {name}: {error}") from error
+        if name not in self._read:
+            self._read.add(name)
+            self.notes.warn(
+                found.outside,
+                f"values of {name} are outside of the range that the file calls valid ({found.said}): not used",
+            )
+        return found.values
 
     def numbers_in(self, name: str, unit: str) -> np.ndarray:
         """Return numbers in a unit, where the variable names one of the same kind; as they are where it names none."""

@@ -51,7 +51,7 @@ def read(source: Source, species: str | None = None) -> list[Rows]:
 
 
 def _record(source: Source, file: File) -> Rows:
-    notes = Notes()
+    notes = file.notes_of_record()
     european = "qc_flag" in file
     when = _times(source, file, notes)
     check_span(when.start, file.attr("dataset_start_date"), file.attr("dataset_stop_date"), notes)

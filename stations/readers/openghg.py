@@ -123,7 +123,7 @@ def _attrs(source: Source, file: File, label: str, layout: str, notes: Notes) ->
 
 
 def _record(source: Source, file: File, label: str, gas: str) -> Rows:
-    notes = Notes()
+    notes = file.notes_of_record()
     stamp, seconds = file.times("time"), _seconds(file)
     named = named_part(source, "start", file.of("time", "comment"), file.of("time", "label"))
     length = np.timedelta64(round(seconds), "s") if seconds > 0 else None
@@ -161,7 +161,7 @@ def _record(source: Source, file: File, label: str, gas: str) -> Rows:
 
 
 def _column(source: Source, file: File, label: str, gas: str) -> Rows:
-    notes = Notes()
+    notes = file.notes_of_record()
     name, stamp = f"x{label}", file.times("time")
     unit = _unit(file, name)
     rows = len(stamp)

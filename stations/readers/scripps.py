@@ -40,6 +40,8 @@ _MONTHLY = [
 ]
 _COLUMN_LINE = re.compile(r"\s*Yr\s*,\s*Mn\s*,\s*Date\s*,\s*Date\s*,\s*CO2\b")
 _WEEK = re.compile(r"\s*\d{4}-\d\d-\d\d\s*,\s*-?\d+(?:\.\d*)?\s*$")
+_MONTH = re.compile(r"\s*\d{4}\s*,\s*\d{1,2}\s*,")
+_DATED = re.compile(r"\s*\d{4}\s*[-,/]")
 _SITE = re.compile(r"_co2_([a-z]{3})\.csv$")
 
 
@@ -59,12 +61,17 @@ def read(source: Source, species: str | None = None) -> list[Rows]:
     lines = text.splitlines()
     comment = "\n".join(line for line in lines if line.lstrip().startswith(('"', "%")))
     weekly = [line for line in lines if _WEEK.match(line)]
+    monthly = [line for line in lines if _MONTH.match(line)]
+    lost = [line.strip() for line in lines if _DATED.match(line) and line not in {*(weekly or monthly)}]
+    if lost:
+        notes.warn(
+            len(lost), f"lines with a date are no rows of this table and were left out, e.g. {lost[0]!r}"
+        )
     if weekly:
         table = _table(source, weekly, ["date", "co2"], notes)
         when = intervals(parse_iso(np.char.strip(table["date"])), "start", np.timedelta64(7, "D"))
         product, stations = "weekly", np.zeros(0, dtype=str)
     else:
-        monthly = [line for line in lines if re.match(r"\s*\d{4}\s*,\s*\d{1,2}\s*,", line)]
         named = bool(monthly) and monthly[0].count(",") >= len(_MONTHLY)
         names = [*_MONTHLY, "station"] if named else _MONTHLY
         table = _table(source, monthly, names, notes)

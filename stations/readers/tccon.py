@@ -51,7 +51,7 @@ def read(source: Source, species: str | None = None) -> list[Rows]:
             wanted = [g for g in gases if g != tccon_ggg2020.X2019]
         records = []
         for name in wanted:
-            notes = Notes()
+            notes = file.notes_of_record()
             column = _RELEASES[release].column(file, name, notes)
             record = _record(source, file, column, name, release, notes)
             record.attrs["species_available"] = gases

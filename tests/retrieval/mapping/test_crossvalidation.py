@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from obsnet.errors import RangeError
 from retrieval.mapping.crossvalidation import (
@@ -163,6 +164,19 @@ def test_a_handful_of_blocks_does_not_decide():
     assert stretch([]) == pytest.approx(1, abs=0.03)
     assert stretch(np.full(2000, 0.1)) < 0.1
     assert stretch(np.full(2000, np.nan)) == stretch([])
+
+
+@pytest.mark.parametrize("size", [0.6, 1.0, 1.3, 1.8])
+@pytest.mark.parametrize("number", [50, 100])
+def test_errors_that_had_no_say_are_covered_whatever_their_size_and_shape(size, number):
+    """Fifty blocks with errors of 1.3 were widened by 1.2, as twenty with errors of 1 were believed beside them."""
+    rng = np.random.default_rng(4)
+    for drawn, share in (
+        (rng.normal, lambda x: 2 * stats.norm.cdf(x) - 1),
+        (rng.laplace, lambda x: 1 - np.exp(-x)),
+    ):
+        covered = [share(1.96 * stretch(np.abs(size * drawn(size=number))) / size) for _ in range(600)]
+        assert np.mean(covered) == pytest.approx(0.95, abs=0.005)
 
 
 def test_one_block_cannot_be_predicted_from_itself():

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from obsnet.errors import FormatError
+from obsnet.packed import fill_mask, numeric
 from retrieval.readers.rows import GranuleRows
 from retrieval.readers.source import open_source
-from retrieval.readers.stored_values import as_float, distinct_numbers, fill_mask, plain_text
+from retrieval.readers.stored_values import distinct_numbers, plain_text
 from tests.retrieval import synthetic
 
 
@@ -110,11 +111,11 @@ def test_fills_are_compared_in_the_type_of_the_file(stored, fills, found):
 
 
 @pytest.mark.parametrize(
-    ("value", "number"),
-    [(None, None), ("-999", -999.0), ("Missing", None), (np.float32(3), 3.0), ([1, 2], None)],
+    ("value", "numbers"),
+    [(None, []), ("-999", [-999.0]), ("Missing", []), (np.float32(3), [3.0]), ([1, 2], [1.0, 2.0])],
 )
-def test_attributes_as_numbers(value, number):
-    assert as_float(value) == number
+def test_attributes_as_numbers(value, numbers):
+    assert numeric(value) == numbers
 
 
 def test_text_of_any_storage():

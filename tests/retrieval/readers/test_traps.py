@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import h5py
 import numpy as np
 import pytest
@@ -35,6 +37,122 @@ def test_sixteen_digits_in_single_precision_are_refused(tmp_path):
 def test_small_numbers_in_single_precision_are_fine(tmp_path):
     path = broken_lite(tmp_path, sounding_id=(lambda x: np.arange(len(x), dtype=np.float32), None))
     assert read_granule(path).table["obs_id"].to_pylist()[:2] == ["oco2_lite_v9:0", "oco2_lite_v9:1"]
+
+
+# -- what soundings tell of flags and errors without words ---------------------------------------------
+
+SAID = ("turned round", "is its unit right")
+
+
+@pytest.mark.parametrize("product", ["acos_lite", "gosat_ocpr", "tropomi_blended", "acos_l2s"])
+def test_real_granules_raise_no_doubt_and_those_with_their_flag_turned_do(sample_data, tmp_path, product):
+    for real in sorted((sample_data / "satellite" / product).iterdir()):
+        assert not [n for n in read_granule(real, profiles="none").notes if any(w in n for w in SAID)]
+        if product in {"tropomi_blended", "acos_l2s"}:  # without rejected ones, with six good ones
+            continue
+        other = tmp_path / real.name
+        other.write_bytes(real.read_bytes())
+        name = {"acos_lite": "xco2_quality_flag", "gosat_ocpr": "xch4_quality_flag"}[product]
+        with h5py.File(other, "a") as file:
+            flag = file[name]
+            flag[:] = np.where(flag[:] == 0, 1, np.where(flag[:] == 1, 0, flag[:]))
+            for key in set(flag.attrs) & {
+                "comment",
+                "long_name",
+                "short_description",
+                "description",
+                "flag_meanings",
+            }:
+                del flag.attrs[key]
+        (note,) = (n for n in read_granule(other, profiles="none").notes if SAID[0] in n)
+        assert re.search(r"good soundings scatter (1\.9|2\.\d|3\.\d) times .* and state 1\.\d+ times", note)
+
+
+@pytest.mark.parametrize(
+    ("factor", "hint"), [(100.0 / 1850.0, "or are they per cent of the value"), (200.0, "right?")]
+)
+def test_uncertainties_far_from_what_soundings_scatter_by_are_said(sample_data, tmp_path, factor, hint):
+    real = next(iter(sorted((sample_data / "satellite" / "gosat_ocpr").iterdir())))
+    other = tmp_path / real.name
+    other.write_bytes(real.read_bytes())
+    with h5py.File(other, "a") as file:
+        error = file["xch4_uncertainty"]
+        error[:] = np.where(error[:] > 0, error[:] * factor, error[:])
+    (note,) = (n for n in read_granule(other, profiles="none").notes if SAID[1] in n)
+    assert hint in note
+
+
+# -- packed numbers, and ranges that the file calls valid -----------------------------------------------
+
+
+def packed(values, factor, offset, kind, **own):
+    """Return what is stored, its attributes, and what it stands for."""
+    stored = np.round((np.asarray(values, float) - offset) / factor)
+    kept = stored.astype(np.uint8).view(np.int8) if kind == "unsigned" else stored.astype(kind)
+    more = {"_Unsigned": "true"} if kind == "unsigned" else {}
+    return kept, {"scale_factor": factor, "add_offset": offset} | more | own, stored * factor + offset
+
+
+def test_a_packed_granule_is_its_unpacked_twin(tmp_path):
+    """Values, errors, places, times, flags and profiles, also bytes that are unsigned in a type that is not."""
+    plain, attributes = synthetic.lite(20)
+    tight = dict(plain)
+    for name, how in {
+        "xco2": (0.01, 400.0, np.int16),
+        "xco2_uncertainty": (0.005, 0.0, "unsigned"),
+        "latitude": (0.01, 0.0, np.int16),
+        "time": (0.25, float(np.floor(plain["time"][0][0])), np.int32),
+        "pressure_weight": (1e-9, 0.0, np.int32),
+        "co2_profile_apriori": (0.01, 400.0, np.int16),
+    }.items():
+        values, own = plain[name]
+        own = {k: v for k, v in own.items() if k != "missing_value"}
+        stored, packing, meant = packed(values, *how)
+        tight[name] = stored, own | packing
+        plain[name] = (
+            meant if name == "time" else meant.astype(values.dtype if meant.ndim == 2 else float),
+            own,
+        )
+    flag = plain["xco2_quality_flag"]
+    plain["xco2_quality_flag"] = np.where(np.arange(20) == 3, 200, flag[0]).astype(np.uint8), {}
+    tight["xco2_quality_flag"] = plain["xco2_quality_flag"][0].view(np.int8), {"_Unsigned": "true"}
+    one, two = (
+        read_granule(
+            synthetic.write(tmp_path / f"{k}_{synthetic.lite_name()}", v, attributes), sensor="oco2_lite"
+        )
+        for k, v in enumerate((plain, tight))
+    )
+    assert one.notes == two.notes
+    assert one.table["quality_original"].to_pylist()[3] == "200"
+    for name in set(one.table.column_names) - {"file_id"}:
+        assert one.table[name].to_pylist() == two.table[name].to_pylist(), name
+
+
+def test_values_outside_of_the_range_that_the_file_calls_valid_are_not_used(tmp_path):
+    variables, _ = synthetic.lite(20)
+    values = variables["xco2"][0].copy()
+    values[:] = np.linspace(400.0, 410.0, 20)
+    values[4] = 425.0  # a column that could be, were it not for the file
+    own = variables["xco2"][1] | {"valid_range": np.array([390.0, 420.0], np.float32)}
+    weights = variables["pressure_weight"][1] | {"valid_max": np.float32(0.9)}
+    path = broken_lite(
+        tmp_path,
+        xco2=(lambda _: values, own),
+        pressure_weight=(
+            lambda w: np.where(np.arange(20)[:, None] == 7, w + 1.0, w).astype(np.float32),
+            weights,
+        ),
+    )
+    found = read_granule(path)
+    quality = found.table["quality"].to_numpy()
+    assert quality[4] & Quality.RANGE.value
+    assert quality[7]
+    assert (
+        "1 values of xco2 are outside of the range that the file calls valid (390 to 420): not used"
+        in found.notes
+    )
+    assert any("values of pressure_weight are outside" in n and "(at most 0.9)" in n for n in found.notes)
+    assert found.table["value"].to_pylist()[4] != 425.0
 
 
 # -- units that lie -------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from stations.admission.judge import FOLDER, Admission, judge, load_applicant, l
 from stations.admission.kinds import KINDS
 from stations.admission.report import admission_csv, admission_html, admission_summary, evidence_csv
 from stations.record.file import write_record
+from tests.stations.dialects import noaa_trends, read_text
 from tests.stations.made import make_record
 
 
@@ -81,6 +82,19 @@ def test_coverage_counts_each_hour_once_and_rejected_hours_not(tmp_path):
     assert one(tmp_path, 'kind="coverage"\nminimum=0.7', record=record).found == "60.0%"
     twice = make_record([400.0] * 4, hours=[0, 0, 0, 3])
     assert one(tmp_path, 'kind="coverage"\nminimum=0.7', record=twice).found == "50.0%"
+
+
+@pytest.mark.parametrize(("per", "found"), [("record", "75.0%"), ("year", "50.0%")])
+def test_months_have_a_coverage_though_none_is_as_long_as_the_next(tmp_path, per, found):
+    """NOAA's table of two years, six months of the second of which are fills."""
+    rows = [
+        f"{2020 + k // 12},{k % 12 + 1},{2020 + (k + 0.5) / 12:.4f},{-99.99 if k >= 18 else 414.0},414.0,25,0.5,0.2"
+        for k in range(24)
+    ]
+    record = read_text(noaa_trends(rows=rows), "co2_mm_mlo.csv")
+    outcome = one(tmp_path, f'kind="coverage"\nminimum=0.8\nper="{per}"', record=record)
+    assert (outcome.verdict, outcome.found) == ("fail", found)
+    assert sum(r["expected"] for r in outcome.rows) == 24
 
 
 def test_flasks_have_no_coverage(tmp_path):

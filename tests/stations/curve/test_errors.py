@@ -102,6 +102,23 @@ def test_stated_errors_of_trend_and_growth_are_true_for_noise_of_0_to_90_days(da
         assert np.exp(np.mean(np.log([e[name] for e in stated]))) == pytest.approx(truth, rel=0.15), name
 
 
+@pytest.mark.parametrize("years", [30, 12])
+def test_what_noise_that_remembers_a_year_would_do_is_true_of_twins_that_have_it(years):
+    """What is stated of such twins is half of the truth, as the page says; what is said beside it is the truth."""
+    year = WEEKLY[: 365 * years // 7]
+    signal = 370.0 + 2.0 * (year - 2000) + 3.0 * np.sin(2 * np.pi * year)
+    true = Simulation(fit_curve(year, signal), range(200), 77).curves(Noise(2.0, 365.25))
+    inside = (true.grid > 0.92) & (true.grid < true.grid[-1] - 0.92)
+    found = [errors_and_noise(fit_curve(year, signal + 2.0 * _of_memory(365.25, k, year))) for k in range(16)]
+    for name, curve in (("trend", true.polynomial + true.long), ("growth", true.growth)):
+        truth = np.sqrt(np.mean(curve[inside] ** 2))
+        said = np.exp(np.mean(np.log([e.year_long[name] for e in found])))
+        assert said == pytest.approx(truth, rel=0.15), name
+        assert np.mean([e.stated[name] for e in found]) < 0.75 * truth
+    white = errors_and_noise(fit_curve(year, signal + 2.0 * _of_memory(0.0, 3, year)))
+    assert white.year_long["trend"] > 3 * white.stated["trend"]  # said of every record, which cannot know
+
+
 @pytest.mark.parametrize("days", [0.0, 60.0])
 def test_short_records_are_true_on_average_and_say_how_little_they_tell(days):
     year = WEEKLY[:313]

@@ -149,6 +149,48 @@ def test_netcdf_numbers_are_scaled_after_their_fill(methane):
         np.testing.assert_array_equal(file.numbers("packed"), [np.nan, 10.0, 11.0, 12.0])
 
 
+def test_a_packed_record_is_its_unpacked_twin_and_what_is_not_valid_is_said(methane, tmp_path):
+    def spoilt(name, tight):
+        other = tmp_path / f"{name}_{methane.name}"
+        other.write_bytes(methane.read_bytes())
+        with netCDF4.Dataset(other, "a") as nc:
+            for old, factor, offset in (("mf", 0.01, 1800.0), ("mf_repeatability", 0.01, 0.0)):
+                values = np.round((np.array([1850.0, 1851.25, 1990.0, 1852.5]) - offset) / factor)
+                values = values if old == "mf" else np.array([120.0, 150.0, 110.0, 130.0])
+                unit = nc[old].units if "units" in nc[old].ncattrs() else nc["mf"].units
+                nc.renameVariable(old, f"old_{old}")
+                made = nc.createVariable(old, ("i1" if old != "mf" else "i2") if tight else "f8", ("time",))
+                made.set_auto_maskandscale(False)
+                for key in nc[f"old_{old}"].ncattrs():
+                    if key != "_FillValue":
+                        made.setncattr(key, nc[f"old_{old}"].getncattr(key))
+                made.units = unit
+                if tight:
+                    made.setncatts({"scale_factor": factor, "add_offset": offset})
+                    if old != "mf":
+                        made.setncattr("_Unsigned", "true")
+                        made[:] = values.astype("u1").view("i1")
+                    else:
+                        made[:] = values.astype("i2")
+                else:
+                    made[:] = values * factor + offset
+                if old == "mf":
+                    made.valid_max = 10000 if tight else 1900.0
+        return read(other, format="agage")
+
+    plain, tight = spoilt("plain", False), spoilt("tight", True)
+    for name in ("value", "uncertainty", "quality"):
+        np.testing.assert_array_equal(plain[name].values, tight[name].values)
+    np.testing.assert_allclose(tight["value"].values, [1850.0, 1851.25, np.nan, 1852.5])
+    np.testing.assert_allclose(tight["uncertainty"].values, [1.2, 1.5, 1.1, 1.3])
+    for record in (plain, tight):
+        assert (
+            "1 values of mf are outside of the range that the file calls valid (at most 1900): not used"
+            in record.attrs["warnings"]
+        )
+        assert record["quality"].values[2] != 0
+
+
 # --- requests that a good file cannot meet
 
 

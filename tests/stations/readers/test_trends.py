@@ -107,6 +107,23 @@ def test_scripps_without_the_station_and_by_week():
     assert weekly.attrs["scale"] == "Scripps X08A"
 
 
+def test_lines_of_scripps_that_are_no_rows_are_said():
+    head = scripps().split("  Yr")[0]
+    weekly = read_text(
+        head + "1958-03-29,  316.19\n1958-04-05,  NaN\n1958-04-12 317.1\n", "weekly_in_situ_co2_mlo.csv"
+    )
+    assert weekly["value"].values.tolist() == [316.19]
+    assert any(
+        "2 lines with a date are no rows of this table and were left out, e.g. '1958-04-05,  NaN'" in w
+        for w in weekly.attrs["warnings"]
+    )
+    months = read_text(scripps().replace("1958, 03,", "1958, Mar,"), "monthly_in_situ_co2_mlo.csv")
+    assert any("1 lines with a date are no rows" in w for w in months.attrs["warnings"])
+    assert not any(
+        "no rows" in w for w in read_text(scripps(), "monthly_in_situ_co2_mlo.csv").attrs["warnings"]
+    )
+
+
 @pytest.mark.parametrize(
     "columns",
     [
