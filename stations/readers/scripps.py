@@ -62,7 +62,8 @@ def read(source: Source, species: str | None = None) -> list[Rows]:
     comment = "\n".join(line for line in lines if line.lstrip().startswith(('"', "%")))
     weekly = [line for line in lines if _WEEK.match(line)]
     monthly = [line for line in lines if _MONTH.match(line)]
-    lost = [line.strip() for line in lines if _DATED.match(line) and line not in {*(weekly or monthly)}]
+    rows = set(weekly or monthly)
+    lost = [line.strip() for line in lines if _DATED.match(line) and line not in rows]
     if lost:
         notes.warn(
             len(lost), f"lines with a date are no rows of this table and were left out, e.g. {lost[0]!r}"
