@@ -254,6 +254,22 @@ _TEXTS = {
         "the observations do not tell {sector} from another sector: see sectors_not_told_apart of the posterior",
         "观测无法区分 {sector} 与另一部门，见后验文件 sectors_not_told_apart",
     ),
+    # of a trend
+    "trend by the prior": (
+        "mostly the prior's: observations determine {share} of the trend of {source}",
+        "主要来自先验：{source}的趋势仅有 {share} 由观测决定",
+    ),
+    "years not testable": (
+        "{source} was not testable in {count} of {years} years",
+        "{source}在 {years} 年中有 {count} 年无法检验",
+    ),
+    "observed unevenly": (
+        (
+            "the observed share of {source} changes by {drift} a year: a prior that is {off} off in all years makes a "
+            "slope of {slope} by itself"
+        ),
+        "{source}的观测响应每年变化 {drift}：先验若各年均偏 {off}，仅此即产生 {slope} 的斜率",
+    ),
 }
 
 
