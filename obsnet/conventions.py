@@ -10,7 +10,7 @@ import numpy as np
 
 from obsnet.constants import MOLAR_MASS_CARBON, SPECIES, Species, species
 from obsnet.errors import ConfigError, FormatError, MissingVariableError, RangeError, UnitError
-from obsnet.typing import Times
+from obsnet.typing import Floats, Times
 from obsnet.units import conversion_factor
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "find_substance",
     "mole_factor",
     "named_dimensions",
+    "not_negative",
     "one_deviation",
     "time_bounds",
     "unnamed_dimensions",
@@ -151,6 +152,19 @@ def one_deviation(attrs: Mapping[str, Any], what: str) -> None:
             f"{what} says of itself {found[0]!r}: one standard deviation is needed; convert it (a 95 % interval has a "
             "half-width of 1.96 of them), and its long_name with it"
         )
+
+
+def not_negative(values: Floats, what: str) -> None:
+    """Refuse deviations below 0.
+
+    Raises
+    ------
+    RangeError
+        Some are.
+    """
+    least = float(np.nanmin(values, initial=0.0))
+    if least < 0.0:
+        raise RangeError(f"{what} goes down to {least:.3g}; a standard deviation is not below 0")
 
 
 def deviation_factor(stated: str | None, unit: str | None, what: str) -> float:

@@ -28,7 +28,7 @@ SERIES = ("region", "source", "year", "value", "sd")
 _SEEN = ("response", "verdict")  # of a total: what share of it is observed, and what was found
 _VERDICTS = {"region", "inventory", "inventory_sd", "posterior", "posterior_sd", "inventory_period", *_SEEN}
 _LIKE = ("unit", "gas", "sector", "category", "quantity")  # one throughout, where tables state it
-_YEARS = (1000.0, 3000.0)
+_LIMITS = {"year": (1000.0, 3000.0), "response": (-2.0, 2.0)}  # a share, not per cent
 _SAME = np.timedelta64(8, "D")  # by which weeks that make up a year may miss it
 COLUMNS = (
     "region", "name_en", "name_zh", "kind", "source", "first", "last", "years", "mean", "slope", "slope_sd", "percent",
@@ -55,10 +55,10 @@ def _numbers(frame: Any, path: Path) -> Any:
     for column in (c for c in ("year", "value", "sd", "response") if c in frame):
         found = pd.to_numeric(frame[column], errors="coerce").astype(float)
         bad = (found.isna() & frame[column].notna()) | np.isinf(found)
-        bad |= ~found.between(*_YEARS) if column == "year" else False
+        bad |= (found < _LIMITS[column][0]) | (found > _LIMITS[column][1]) if column in _LIMITS else False
         if bad.any():
             at = int(bad.to_numpy().argmax())
-            raise RangeError(f"{path}: row {at + 2}: {column} {frame[column].iloc[at]!r} is no {column}")
+            raise RangeError(f"{path}: row {at + 2}: {column} {str(frame[column].iloc[at])!r} is no {column}")
         frame = frame.assign(**{column: found})
     return frame
 

@@ -59,12 +59,18 @@ def seen_trend(part: Any, source: str, found: FittedTrend) -> SeenTrend:
     found : FittedTrend
         Its slope.
     """
-    if "response" not in part or part["response"].isna().any():
-        return SeenTrend()
-    years, share = part["year"].to_numpy(float), part["response"].to_numpy(float)
+    name, texts = SOURCES.get(source, Words(apart(source), apart(source))), []
+    years = part["year"].to_numpy(float)
+    share = part["response"].to_numpy(float) if "response" in part else np.full(len(years), np.nan)
+    if np.isnan(share).any():
+        count = int(np.isnan(share).sum())
+        return SeenTrend(
+            remark=say("observed in part", source=name, count=count, years=len(years))
+            if count < len(years)
+            else NOTHING
+        )
     response = float(found.weights @ (share * (years - years.mean())))
     drift = float(found.weights @ share)
-    name, texts = SOURCES.get(source, Words(apart(source), apart(source))), []
     if response < MOSTLY_OBSERVED:
         texts.append(say("trend by the prior", share=f"{max(response, 0.0):.0%}", source=name))
     barred = int((part["verdict"] == "not testable").sum()) if "verdict" in part else 0

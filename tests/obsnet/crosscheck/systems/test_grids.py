@@ -106,6 +106,15 @@ def test_deviations_of_cells_are_not_those_of_regions_until_said(tmp_path):
                 continue
             with pytest.raises(RangeError, match="says of itself 'variance'"):
                 read(tmp_path / name, said + ";cells=common")
+    for worst, text in ((-1e-9, "goes down to"), (np.inf, "the standard deviation of .* is inf")):
+        bad = other.assign(sd=other["sd"].copy())
+        bad["sd"].attrs.pop("long_name")
+        bad["sd"][0, 4, 4] = worst
+        bad.to_netcdf(tmp_path / "g.nc")
+        bad.rename(sd="flux_uncertainty").to_netcdf(tmp_path / "h.nc")
+        for name, said in (("g.nc", how), ("h.nc", ";variables=flux")):
+            with pytest.raises(RangeError, match=text):
+                read(tmp_path / name, said + ";cells=common")
     other["sd"].attrs = {"units": "percent"}
     other.to_netcdf(tmp_path / "d.nc")
     with pytest.raises(

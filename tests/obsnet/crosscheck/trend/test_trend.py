@@ -190,6 +190,9 @@ def test_what_is_refused(tmp_path):
         (tmp_path / "x.csv").write_text(rows)
         with pytest.raises(RangeError, match=text):
             read_series(tmp_path / "x.csv")
+    (tmp_path / "x.csv").write_text("source,year,value,sd,response\na,2014,2,1,90\n")
+    with pytest.raises(RangeError, match="row 2: response '90' is no response"):
+        read_series(tmp_path / "x.csv")
     (tmp_path / "x.csv").write_text("a,b\n1,2\n")
     with pytest.raises(FormatError, match="neither a series"):
         read_series(tmp_path / "x.csv")
@@ -256,6 +259,8 @@ def test_the_observed_share_of_a_slope():
     assert (
         "the observed share of inversion changes by +17.0% a year: a prior that is 10% off" in found["remark"]
     )
+    some = trends(seen([0.9, 0.9, np.nan, 0.9, 0.9])).iloc[0]
+    assert some["remark"] == "of 1 of 5 years the table does not say what of inversion was observed"
     assert trends(seen(0.7)).iloc[0][["response", "remark"]].tolist() == [pytest.approx(0.7), ""]
 
 
