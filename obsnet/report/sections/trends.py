@@ -9,7 +9,7 @@ import numpy as np
 
 from obsnet.crosscheck.rules.published import MOSTLY_OBSERVED
 from obsnet.crosscheck.trend.seen import SOURCES
-from obsnet.drawing.figures import figure_png, subplots
+from obsnet.drawing.figures import above_the_axes, figure_png, subplots
 from obsnet.drawing.fonts import drawn_in
 from obsnet.language import Language, Words
 from obsnet.reading import door
@@ -117,5 +117,5 @@ def _chart(table: Any, language: Language) -> bytes:
     axes.set_ylim(-0.7, len(regions) - 0.3)
     axes.set_xlabel(_AXIS.said(language))
     axes.grid(axis="x", lw=0.4)
-    axes.legend(fontsize=8)
+    above_the_axes(axes)
     return figure_png(figure)
