@@ -10,7 +10,7 @@ import numpy as np
 
 from obsnet.constants import MOLAR_MASS_CARBON, SPECIES, Species, species
 from obsnet.errors import ConfigError, FormatError, MissingVariableError, RangeError, UnitError
-from obsnet.typing import Times
+from obsnet.typing import Floats, Times
 from obsnet.units import conversion_factor
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "find_substance",
     "mole_factor",
     "named_dimensions",
+    "not_negative",
     "one_deviation",
     "time_bounds",
     "unnamed_dimensions",
@@ -39,7 +40,20 @@ _OF = re.compile(r"(?<![A-Za-z])((?:[kMGTPµu])?g|t|tonnes?|tons?)[ _]?(C|CO2|CH
 _UNEVEN = re.compile(r"\b(months?|mon|years?|yr|annum|a)\b|/a\b", re.IGNORECASE)
 # What a spread says of itself that is not one standard deviation.
 _NO_DEVIATION = re.compile(
-    r"\b9[0579](\.\d+)? ?(%|per ?cent)|\b[23][ -]?(sigma|σ|standard deviations)|\bvariance\b|\brelative\b|95 ?％|置信",
+    r"\b9[0579](\.\d+)? ?(%|per ?cent)|\b[23][ -]?(sigma|σ|standard deviations)|\bvariances?\b|\brelative\b"
+    r"|\b(standard deviation|std ?dev|error|uncertainty)s? squared\b|\bsquared (standard deviation|std ?dev)s?\b"
+    r"|(?<!root )(?<!root-)\bmean[ -]squared? (error|deviation)s?\b|95 ?％|置信|(?<!协)方差",
+    re.IGNORECASE,
+)
+# The root of a variance is a deviation: these words state no variance, unless the reader is told to take the root or
+# that none was taken.
+_ROOT_OF_VARIANCE = re.compile(
+    r"(?<!take )(?<!taking )(?<!take the )(?<!extract the )(?<!needs )(?<!need )(?<!not )(?<!not the )(?<!without )"
+    r"\b(?:(?:square[- ]?root|sqrt|(?<!square )(?<!square-)root)"
+    r"(?:(?: of| over)(?: the| its)?|(?: ?\())[ (]*(?:[a-z]+[ -]){0,3}?variances?\b"
+    r"|(?:square[- ]?root|sqrt|square[- ]?rooted)[ -](?:(?!not )[a-z]+[ -]){0,2}?variances?\b"
+    r"|variances?,?[ (]*(?:and then )?(?:square[- ]?rooted|to the power (?:of )?(?:0\.5|1/2)|\^ ?\(?(?:0\.5|1/2)))"
+    r"|方差的?(?:平方根|算术平方根|开(?:平)?方)",
     re.IGNORECASE,
 )
 _ONE_CARBON = {"CO2", "CH4", "CO"}
@@ -129,15 +143,28 @@ def one_deviation(attrs: Mapping[str, Any], what: str) -> None:
     Raises
     ------
     RangeError
-        A confidence interval, several standard deviations, a variance or a relative error.
+        A confidence interval, several standard deviations, a variance that is not under a root, or a relative error.
     """
-    text = " ".join(str(attrs.get(k, "")) for k in ("long_name", "description", "comment"))
-    found = _NO_DEVIATION.search(text)
+    text = " | ".join(str(attrs.get(k, "")) for k in ("long_name", "description", "comment"))
+    found = _NO_DEVIATION.search(_ROOT_OF_VARIANCE.sub("", text))
     if found:
         raise RangeError(
             f"{what} says of itself {found[0]!r}: one standard deviation is needed; convert it (a 95 % interval has a "
             "half-width of 1.96 of them), and its long_name with it"
         )
+
+
+def not_negative(values: Floats, what: str) -> None:
+    """Refuse deviations below 0.
+
+    Raises
+    ------
+    RangeError
+        Some are.
+    """
+    least = float(np.nanmin(values, initial=0.0))
+    if least < 0.0:
+        raise RangeError(f"{what} goes down to {least:.3g}; a standard deviation is not below 0")
 
 
 def deviation_factor(stated: str | None, unit: str | None, what: str) -> float:

@@ -17,6 +17,8 @@ from obsnet.conventions import (
     find_substance,
     mole_factor,
     named_dimensions,
+    not_negative,
+    one_deviation,
     time_bounds,
 )
 from obsnet.errors import FormatError, GridError, MissingVariableError, nearest
@@ -83,7 +85,9 @@ def read_any_flux(
             sectors += [p if len(chosen) == 1 else f"{sector} {p}" for p in parts] or [sector]
             if name == "flux" and "flux_uncertainty" in data:
                 spread, unit = data["flux_uncertainty"], field.attrs.get("units", units)
+                one_deviation(spread.attrs, f"{where}: flux_uncertainty")
                 ratio = deviation_factor(spread.attrs.get("units"), unit, f"{where}: flux_uncertainty")
+                not_negative(np.asarray(spread.values, float), f"{where}: flux_uncertainty")
                 spreads.append(ratio * factor * _layers(spread, len(periods), where)[0])
         flux = np.concatenate(fluxes, axis=1)
         lost = int(np.isnan(flux).sum())

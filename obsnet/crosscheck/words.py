@@ -137,6 +137,16 @@ _TEXTS = {
         ),
         "{of} 个地区中 {count} 个的清单等于反演先验：除非以 --shared 说明，z 与 E_n 视二者独立；结论不受影响",
     ),
+    "another size": (
+        (
+            "the inversion is {ratio} times the inventory in the median of {of} regions: look at the table's unit "
+            "(kt, Mt, 10^4 t) and gas (C or CO2, a factor of 3.67)"
+        ),
+        (
+            "{of} 个地区中反演与清单之比的中位数为 {ratio}：请检查清单的单位（kt、Mt、万吨）"
+            "与气体（C 或 CO2，相差 3.67 倍）"
+        ),
+    ),
     "all regions": (
         (
             "chi-square over {regions} regions with an inventory, their inventories' errors correlated by {common:g}: "
@@ -253,6 +263,26 @@ _TEXTS = {
     "not told apart": (
         "the observations do not tell {sector} from another sector: see sectors_not_told_apart of the posterior",
         "观测无法区分 {sector} 与另一部门，见后验文件 sectors_not_told_apart",
+    ),
+    # of a trend
+    "trend by the prior": (
+        "mostly the prior's: observations determine {share} of the trend of {source}",
+        "主要来自先验：{source}的趋势仅有 {share} 由观测决定",
+    ),
+    "years not testable": (
+        "{source} was not testable in {count} of {years} years",
+        "{source}在 {years} 年中有 {count} 年无法检验",
+    ),
+    "observed in part": (
+        "of {count} of {years} years the table does not say what of {source} was observed",
+        "{years} 年中有 {count} 年未说明{source}的观测响应",
+    ),
+    "observed unevenly": (
+        (
+            "the observed share of {source} changes by {drift} a year: a prior that is {off} off in all years makes a "
+            "slope of {slope} by itself"
+        ),
+        "{source}的观测响应每年变化 {drift}：先验若各年均偏 {off}，仅此即产生 {slope} 的斜率",
     ),
 }
 

@@ -12,10 +12,11 @@ from obsnet.conventions import (
     find_substance,
     mole_factor,
     named_dimensions,
+    one_deviation,
     time_bounds,
     unnamed_dimensions,
 )
-from obsnet.errors import ConfigError, FormatError, MissingVariableError, UnitError
+from obsnet.errors import ConfigError, FormatError, MissingVariableError, RangeError, UnitError
 
 CO2, CH4, N2O = species("CO2"), species("CH4"), species("N2O")
 
@@ -233,3 +234,50 @@ class TestNames:
     def test_other_text_is_left_alone(self):
         data = xr.Dataset({"station_name": ("station", ["x", "y"])}, coords={"station": [3, 4]})
         xr.testing.assert_identical(named_dimensions(data), data)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "square root of the variance",
+        "square-root of the total posterior flux variance",
+        "std dev (sqrt of variance)",
+        "flux standard deviation = sqrt(posterior variance)",
+        "posterior variance, square rooted",
+        "square-rooted error variance",
+        "standard deviation, the root of the variance",
+        "variance^0.5",
+        "root-mean-square error",
+        "后验方差的平方根",
+        "后验误差协方差对角线的平方根",
+    ],
+)
+def test_the_root_of_a_variance_is_a_deviation(text):
+    one_deviation({"long_name": text}, "f")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "posterior variance",
+        "variances",
+        "variance; take the square root of it",
+        "take the square root of the variance for the standard deviation",
+        "variance: the square root of the variance is the standard deviation",
+        "error variance, not square rooted",
+        "not the square root of the variance",
+        "square root not taken of variance",
+        "root zone carbon flux variance",
+        "standard deviation squared",
+        "squared standard deviation",
+        "mean squared error",
+        "后验方差",
+        "95 % interval",
+        "2-sigma",
+        "relative error",
+    ],
+)
+def test_what_is_no_deviation_says_so(text):
+    for key in ("long_name", "description", "comment"):
+        with pytest.raises(RangeError, match="says of itself .* one standard deviation is needed"):
+            one_deviation({key: text}, "f")

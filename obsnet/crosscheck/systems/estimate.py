@@ -125,8 +125,9 @@ class SystemEstimate:
                 f"{self.system}: {self.total[k, r]:.3g} Tg of {self.gas} a year in {self.regions[r]} is more than the "
                 "world emits; is a unit off?"
             )
-        if (self.sd < 0.0).any():
-            k, r = np.argwhere(self.sd < 0.0)[0]
+        wrong = (self.sd < 0.0) | np.isinf(self.sd)
+        if wrong.any():
+            k, r = np.argwhere(wrong)[0]
             raise RangeError(
                 f"{self.system}: the standard deviation of {self.regions[r]} in {self.periods[k]} is {self.sd[k, r]:g}"
             )

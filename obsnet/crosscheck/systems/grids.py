@@ -16,7 +16,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from obsnet.constants import SECONDS_PER_YEAR, species
-from obsnet.conventions import deviation_factor, one_deviation
+from obsnet.conventions import deviation_factor, not_negative, one_deviation
 from obsnet.crosscheck.systems.estimate import GridResolution, SystemEstimate
 from obsnet.crosscheck.systems.layouts import LAYOUTS, Layout
 from obsnet.crosscheck.systems.scaled import read_scaled
@@ -175,6 +175,8 @@ def _read(path: str, options: SystemOptions, layout: Layout, members: str | None
         with open_netcdf4(path) as data:
             variable = data.variables.get(options.spread)
             held = {} if variable is None else {k: variable.getncattr(k) for k in variable.ncattrs()}
+            if variable is not None:
+                not_negative(np.ma.filled(variable[:], np.nan), f"{path}: {options.spread}")
         one_deviation(held, f"{path}: {options.spread}")
         spread = deviation_factor(own, of, f"{path}: {options.spread}") * read(options.spread)["flux"]
     history = str(found["attrs"]["history"]).splitlines()[0].partition(": ")[2]

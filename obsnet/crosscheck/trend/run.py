@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from obsnet.crosscheck.rules.published import MOSTLY_OBSERVED
 from obsnet.crosscheck.rules.rule import benjamini_hochberg
 from obsnet.crosscheck.trend.kernel import FittedTrend, mann_kendall, slope_covariance, trend
 from obsnet.crosscheck.trend.options import TrendOptions
+from obsnet.crosscheck.trend.seen import SeenTrend, seen_trend
+from obsnet.crosscheck.words import joined
 from obsnet.errors import ConfigError, FormatError, RangeError, SchemaError, nearest
 from obsnet.inventory.period import Period, read_period
 from obsnet.inventory.words import province_or_own
@@ -22,13 +25,14 @@ from obsnet.sheets import csv_text
 __all__ = ["COLUMNS", "SERIES", "read_series", "trend_files", "trends"]
 
 SERIES = ("region", "source", "year", "value", "sd")
-_VERDICTS = {"region", "inventory", "inventory_sd", "posterior", "posterior_sd", "inventory_period"}
+_SEEN = ("response", "verdict")  # of a total: what share of it is observed, and what was found
+_VERDICTS = {"region", "inventory", "inventory_sd", "posterior", "posterior_sd", "inventory_period", *_SEEN}
 _LIKE = ("unit", "gas", "sector", "category", "quantity")  # one throughout, where tables state it
-_YEARS = (1000.0, 3000.0)
+_LIMITS = {"year": (1000.0, 3000.0), "response": (-2.0, 2.0)}  # a share, not per cent
 _SAME = np.timedelta64(8, "D")  # by which weeks that make up a year may miss it
 COLUMNS = (
     "region", "name_en", "name_zh", "kind", "source", "first", "last", "years", "mean", "slope", "slope_sd", "percent",
-    "p", "p_adjusted", "differ", "scatter", "sen_slope", "p_rank",
+    "p", "p_adjusted", "differ", "scatter", "sen_slope", "p_rank", "response", "response_slope", "remark", "remark_zh",
 )  # fmt: skip
 
 
@@ -48,13 +52,13 @@ def _numbers(frame: Any, path: Path) -> Any:
     """Return a series whose numbers are numbers; an empty cell is NaN."""
     import pandas as pd
 
-    for column in ("year", "value", "sd"):
+    for column in (c for c in ("year", "value", "sd", "response") if c in frame):
         found = pd.to_numeric(frame[column], errors="coerce").astype(float)
         bad = (found.isna() & frame[column].notna()) | np.isinf(found)
-        bad |= ~found.between(*_YEARS) if column == "year" else False
+        bad |= (found < _LIMITS[column][0]) | (found > _LIMITS[column][1]) if column in _LIMITS else False
         if bad.any():
             at = int(bad.to_numpy().argmax())
-            raise RangeError(f"{path}: row {at + 2}: {column} {frame[column].iloc[at]!r} is no {column}")
+            raise RangeError(f"{path}: row {at + 2}: {column} {str(frame[column].iloc[at])!r} is no {column}")
         frame = frame.assign(**{column: found})
     return frame
 
@@ -66,8 +70,8 @@ def read_series(path: Path) -> Any:
     Returns
     -------
     pandas.DataFrame
-        Columns `SERIES`, then ``unit, gas, sector, category, quantity`` where the table has them. A province goes by
-        its adcode however it is written.
+        Columns `SERIES`, then ``unit, gas, sector, category, quantity, response, verdict`` where the table has them; of
+        verdicts the last two are the inversion's. A province goes by its adcode however it is written.
 
     Raises
     ------
@@ -79,7 +83,7 @@ def read_series(path: Path) -> Any:
     import pandas as pd
 
     frame = read_csv(path, dtype=dict.fromkeys(("region", "inventory_period", "period", "source"), str))
-    kept = [*SERIES, *(c for c in _LIKE if c in frame.columns)]
+    kept = [*SERIES, *(c for c in (*_LIKE, *_SEEN) if c in frame.columns)]
     if set(SERIES) - {"region"} <= set(frame.columns):
         frame = frame.assign(region=frame.get("region", ""), source=frame["source"].str.strip())
         frame["region"] = [r if pd.isna(r) else province_or_own(r) for r in frame["region"]]
@@ -94,9 +98,12 @@ def read_series(path: Path) -> Any:
     _of_that_year(str(frame["period"].iloc[0]) if "period" in frame.columns else "", period, path)
     year = float(str(period.start)[:4])
     parts = [
-        frame.assign(source=name, year=year, value=frame[column], sd=frame[f"{column}_sd"])[kept]
+        _numbers(frame.assign(source=name, year=year, value=frame[column], sd=frame[f"{column}_sd"]), path)[
+            kept
+        ]
         for name, column in (("inventory", "inventory"), ("inversion", "posterior"))
     ]
+    parts[0] = parts[0].assign(response=np.nan, verdict="")  # the inversion's alone
     return pd.concat(parts, ignore_index=True).dropna(subset=["value"])
 
 
@@ -139,7 +146,9 @@ def trends(
     pandas.DataFrame
         `COLUMNS`: a row a source and region (``kind`` trend), then one a pair of sources and region over the years that
         both have (``kind`` difference, ``source`` ``a - b``); ``differ`` is ``yes`` where the adjusted p is at most
-        `alpha`. Slopes are in the unit of the values a year, ``percent`` of the mean a year.
+        `alpha`, ``prior`` where less than half of the trend was observed, which is not counted among the tests. Slopes
+        are in the unit of the values a year, ``percent`` of the mean a year; ``response`` is the share of a true change
+        of slope that shows, see `seen`, of a difference the smaller of the two.
 
     Raises
     ------
@@ -173,14 +182,18 @@ def trends(
             )
             rows.append(
                 _row(region, "trend", source, part["year"], part["value"].mean(), found.slope, found.sd)
+                | _seen_columns(seen_trend(part, source, found))
                 | {"scatter": found.scatter, "sen_slope": rank.slope, "p_rank": rank.p}
             )
         rows += [_difference(region, pair, mine, factor, rho, shared) for pair in combinations(mine, 2)]
     table = pd.DataFrame([r for r in rows if r], columns=COLUMNS)
     table = table.sort_values("kind", ascending=False, kind="stable").reset_index(drop=True)
+    by_prior = (table["response"].astype(float) < MOSTLY_OBSERVED).to_numpy()
     for at in table.groupby(["kind", "source"]).groups.values():
-        table.loc[at, "p_adjusted"] = benjamini_hochberg(table.loc[at, "p"].to_numpy(float))
+        p = table.loc[at, "p"].to_numpy(float)
+        table.loc[at, "p_adjusted"] = benjamini_hochberg(np.where(by_prior[at], np.nan, p))
     differ = np.where(table["p_adjusted"].astype(float) <= alpha, "yes", "no")
+    differ = np.where(by_prior, "prior", differ)
     return table.assign(differ=np.where(table["kind"] == "difference", differ, ""))
 
 
@@ -225,7 +238,22 @@ def _difference(
     )
     sd = float(np.sqrt(max(one.sd**2 + other.sd**2 - 2.0 * both, 0.0)))
     mean = float(np.mean([p["value"].mean() for p in parts]))
-    return _row(region, "difference", f"{pair[0]} - {pair[1]}", years, mean, one.slope - other.slope, sd)
+    seen = [seen_trend(part, s, found) for part, s, found in zip(parts, pair, (one, other), strict=True)]
+    row = _row(region, "difference", f"{pair[0]} - {pair[1]}", years, mean, one.slope - other.slope, sd)
+    return row | _seen_columns(*seen)
+
+
+def _seen_columns(*seen: SeenTrend) -> dict[str, Any]:
+    """Return what is observed of one trend, or of the less observed of two, and what must be known of them."""
+    known = [s for s in seen if np.isfinite(s.response)]
+    least = min(known, key=lambda s: s.response, default=SeenTrend())
+    remark = joined([s.remark for s in seen])
+    return {
+        "response": least.response,
+        "response_slope": least.drift,
+        "remark": remark.en,
+        "remark_zh": remark.zh,
+    }
 
 
 def _row(

@@ -20,6 +20,7 @@ __all__ = ["STATISTICS", "all_regions"]
 
 STATISTICS = ("statistic", "value", "text", "text_zh", "told")
 _SAME = 1e-3  # an inventory this near to the prior is the prior
+_SIZE = 3.0  # inversion over inventory in the median region; beyond, a unit is likelier than a discovery
 
 
 def all_regions(
@@ -77,6 +78,13 @@ def all_regions(
     same = int((np.abs(tested.inventory - before) <= _SAME * np.abs(before))[at].sum())
     if same and 2 * same >= len(at):
         rows.append(("is_the_prior", same, say("is the prior", count=same, of=len(at)), not shared))
+    there = at[tested.inventory[at] != 0]
+    if len(there):
+        answer = (tested.weights @ totals.posterior)[there]
+        ratio = float(np.median(np.abs(answer / tested.inventory[there])))
+        if not 1.0 / _SIZE <= ratio <= _SIZE:
+            text = say("another size", ratio=f"{ratio:.3g}", of=len(there))
+            rows.append(("another_size", ratio, text, True))
     if totals.gas == "CO2" and not bridged:
         rows.append(("not_harmonised", float("nan"), say("not harmonised"), False))
     net = _national_net_sd(totals, tested)

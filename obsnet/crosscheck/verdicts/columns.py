@@ -9,7 +9,7 @@ import numpy as np
 from obsnet.crosscheck.compared.inventory_rows import Chosen
 from obsnet.crosscheck.compared.quantity import Quantities, covariance_of
 from obsnet.crosscheck.compared.totals import RegionTotals
-from obsnet.crosscheck.rules.published import requirement
+from obsnet.crosscheck.rules.published import MOSTLY_OBSERVED, requirement
 from obsnet.crosscheck.rules.statistics import sd_of
 from obsnet.crosscheck.rules.verdict import Verdicts
 from obsnet.crosscheck.words import joined
@@ -77,7 +77,7 @@ def required_columns(
     asked = np.array([requirement(t.members) for t in tested.tested])
     size = np.abs(tested.weights @ totals.posterior)
     share = np.divide(sd_of(covariance), size, out=np.full(len(size), np.nan), where=size > 0)
-    met = np.where(share <= asked, np.where(response >= 0.5, "yes", "prior"), "no")
+    met = np.where(share <= asked, np.where(response >= MOSTLY_OBSERVED, "yes", "prior"), "no")
     met = np.where(np.isfinite(share), met, "")
     return {"relative_sd": share, "requirement": asked, "requirement_met": met}
 

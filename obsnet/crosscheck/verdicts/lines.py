@@ -128,6 +128,7 @@ def trend_lines(table: Any) -> Iterator[str]:
             f"{row['name_en']:<16}{row['source']:<26}{row['first']:.0f}-{row['last']:.0f}  "
             f"{row['slope']:>+10.4g}{row['slope_sd']:>8.2g}{_cell(row['percent'], '+.1f'):>9}"
             f"{_cell(row['p_adjusted'], '.2g'):>9}{'  the trends differ' if row['differ'] == 'yes' else ''}"
+            f"{'  ' + row['remark'] if row['remark'] else ''}"
         )
     held = set(zip(table["region"], table["source"], strict=True))
     for region, own in table[table["kind"] == "trend"].groupby("region", sort=False):

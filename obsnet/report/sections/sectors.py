@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from obsnet.drawing.figures import figure_png, subplots
+from obsnet.drawing.figures import above_the_axes, figure_png, subplots
 from obsnet.drawing.fonts import drawn_in
 from obsnet.language import Language, Words
 from obsnet.reading import door
@@ -87,5 +87,5 @@ def _chart(table: Any, language: Language) -> bytes:
     axes.set_ylim(-0.6, len(regions) - 0.4)
     axes.set_xlabel(_AXIS.said(language).format(unit=table["unit"].iloc[0]))
     axes.grid(axis="x", lw=0.4)
-    axes.legend(fontsize=8)
+    above_the_axes(axes, columns=3)
     return figure_png(figure)

@@ -118,6 +118,8 @@ HEADINGS = {
     "differ": Heading("Differ", "不同"),
     "scatter": Heading("Residuals over errors", "残差/误差", "1"),
     "sen_slope": Heading("Sen's slope", "Sen 斜率"),
+    "trends.response": Heading("Share of a true change of slope that shows", "斜率变化可显现的比例", "1"),
+    "response_slope": Heading("Change of the observed share", "响应年变化", "1/a"),
     "p_rank": Heading("p (Mann-Kendall)", "p 值（Mann-Kendall）", "1"),
     "low80": Heading("Lower end of 80 %", "80% 区间下限"),
     "high80": Heading("Upper end of 80 %", "80% 区间上限"),
@@ -158,7 +160,7 @@ VALUES: dict[str, dict[str, str]] = {
         "difference": "趋势之差",
     },
     "requirement_met": {**_YES, "prior": "仅先验"},
-    "differ": _YES,
+    "differ": {**_YES, "prior": "仅先验"},
     "suspect": {
         "inventory": "清单",
         "inversion": "反演",

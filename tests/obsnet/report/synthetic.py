@@ -186,6 +186,9 @@ def folder(path, **changes):
             **dict.fromkeys(
                 ("slope", "slope_sd", "percent", "p_adjusted", "sen_slope", "p_rank", "scatter"), 0.5
             ),
+            "response": [np.nan, 0.2],
+            "remark": ["", "mostly the prior's"],
+            "remark_zh": ["", "主要来自先验"],
             "first": 2015,
             "last": 2020,
         }

@@ -95,7 +95,27 @@ def test_deviations_of_cells_are_not_those_of_regions_until_said(tmp_path):
     other.rename(sd="flux_uncertainty").to_netcdf(tmp_path / "c.nc")
     with_own = read(tmp_path / "c.nc", ";variables=flux;cells=common")
     np.testing.assert_allclose(with_own.sd, common.sd, rtol=1e-6)
-    other["sd"].attrs["units"] = "percent"
+    for text, good in (("standard deviation (square root of the variance)", True), ("variance", False)):
+        other["sd"].attrs["long_name"] = text
+        other.to_netcdf(tmp_path / "e.nc")
+        other.rename(sd="flux_uncertainty").to_netcdf(tmp_path / "f.nc")
+        for name, said in (("e.nc", how), ("f.nc", ";variables=flux")):
+            if good:
+                found = read(tmp_path / name, said + ";cells=common")
+                np.testing.assert_allclose(found.sd, common.sd, rtol=1e-6)
+                continue
+            with pytest.raises(RangeError, match="says of itself 'variance'"):
+                read(tmp_path / name, said + ";cells=common")
+    for worst, text in ((-1e-9, "goes down to"), (np.inf, "the standard deviation of .* is inf")):
+        bad = other.assign(sd=other["sd"].copy())
+        bad["sd"].attrs.pop("long_name")
+        bad["sd"][0, 4, 4] = worst
+        bad.to_netcdf(tmp_path / "g.nc")
+        bad.rename(sd="flux_uncertainty").to_netcdf(tmp_path / "h.nc")
+        for name, said in (("g.nc", how), ("h.nc", ";variables=flux")):
+            with pytest.raises(RangeError, match=text):
+                read(tmp_path / name, said + ";cells=common")
+    other["sd"].attrs = {"units": "percent"}
     other.to_netcdf(tmp_path / "d.nc")
     with pytest.raises(
         UnitError, match=r"sd is in 'percent', and what it is the deviation of in 'mol m-2 s-1'"

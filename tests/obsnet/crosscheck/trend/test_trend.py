@@ -9,9 +9,13 @@ import pytest
 from obsnet.commands.trend import trend as trend_command
 from obsnet.crosscheck.trend.kernel import mann_kendall, memory, slope_covariance, trend
 from obsnet.crosscheck.trend.run import read_series, trends
+from obsnet.crosscheck.verdicts.lines import trend_lines
+from obsnet.crosscheck.verdicts.options import CrosscheckOptions
+from obsnet.crosscheck.verdicts.run import crosscheck_files
 from obsnet.errors import ConfigError, FormatError, RangeError, SchemaError
 from obsnet.report.sections.optional import optional_sections
 from tests.commands import call
+from tests.obsnet.crosscheck.verdicts.test_table import inventory, posterior
 
 T = np.arange(2005.0, 2020.0)
 
@@ -154,6 +158,8 @@ def test_series_that_are_not_alike(tmp_path, capsys):
         "inventory_sd": 1.0,
         "posterior": 9.0,
         "posterior_sd": 1.0,
+        "response": 0.9,
+        "verdict": "consistent",
     }
     rows = pd.DataFrame([verdicts | {"inventory_period": "2018", "period": "2018-01-03 to 2019-01-02"}])
     assert read(rows)["year"].tolist() == [2018.0, 2018.0]
@@ -184,6 +190,9 @@ def test_what_is_refused(tmp_path):
         (tmp_path / "x.csv").write_text(rows)
         with pytest.raises(RangeError, match=text):
             read_series(tmp_path / "x.csv")
+    (tmp_path / "x.csv").write_text("source,year,value,sd,response\na,2014,2,1,90\n")
+    with pytest.raises(RangeError, match="row 2: response '90' is no response"):
+        read_series(tmp_path / "x.csv")
     (tmp_path / "x.csv").write_text("a,b\n1,2\n")
     with pytest.raises(FormatError, match="neither a series"):
         read_series(tmp_path / "x.csv")
@@ -202,6 +211,8 @@ def test_from_the_verdicts_of_several_years(tmp_path, capsys):
                 "inventory_sd": [5.0],
                 "posterior": [950.0 + 40 * k],
                 "posterior_sd": [5.0],
+                "response": [0.9],
+                "verdict": ["consistent"],
                 "inventory_period": [str(year)],
             }
         ).to_csv(files[-1], index=False)
@@ -219,8 +230,86 @@ def test_from_the_verdicts_of_several_years(tmp_path, capsys):
     assert section.rows[0][:3] == ("Hebei", "inventory", "2017–2019")
     assert chinese.rows[0][:3] == ("河北省", "清单", "2017–2019")
     assert (section.rows[2][1], chinese.rows[2][1]) == ("inventory − inversion", "清单 − 反演")
-    assert (section.rows[2][-1], chinese.rows[2][-1]) == ("yes", "是")
+    assert (section.rows[2][-2], chinese.rows[2][-2]) == ("yes", "是")
+    assert (section.rows[1][-3:], section.rows[0][-3]) == (("90%", "", ""), "–")
     assert section.picture.startswith(b"\x89PNG")
     pd.read_csv(files[0]).assign(inventory_period="2017-01").to_csv(files[0], index=False)
     with pytest.raises(FormatError, match="which is no year"):
         call(trend_command, *files, "--out", tmp_path)
+
+
+def seen(response, slope=0.0, level=900.0, verdict="consistent"):
+    """Return a series of five years with what the verdicts say of it."""
+    years, share = np.arange(2015, 2020), np.broadcast_to(response, 5)
+    values = level + slope * (years - 2015)
+    columns = {"year": years, "value": values, "sd": 5.0, "response": share, "verdict": verdict}
+    return pd.DataFrame({"region": "130000", "source": "inversion"} | columns)
+
+
+def test_the_observed_share_of_a_slope():
+    """Truth departs from a prior by a slope and by a level: the inversion shows each year's share of it."""
+    years, share = np.arange(5.0), np.array([0.1, 0.3, 0.2, 0.6, 0.8])
+    for slope, level in ((4.0, 0.0), (0.0, 50.0), (4.0, 50.0)):
+        part = seen(share).assign(value=900 + share * (slope * (years - 2) + level))
+        found = trends(part).iloc[0]
+        expected = found["response"] * slope + found["response_slope"] * level
+        assert found["slope"] == pytest.approx(expected)
+    assert found["response"] == pytest.approx(0.45)
+    assert found["response_slope"] == pytest.approx(0.17)
+    assert (
+        "the observed share of inversion changes by +17.0% a year: a prior that is 10% off" in found["remark"]
+    )
+    some = trends(seen([0.9, 0.9, np.nan, 0.9, 0.9])).iloc[0]
+    assert some["remark"] == "of 1 of 5 years the table does not say what of inversion was observed"
+    assert trends(seen(0.7)).iloc[0][["response", "remark"]].tolist() == [pytest.approx(0.7), ""]
+
+
+def test_a_trend_of_the_prior_is_told_and_not_tested():
+    """A steep trend that no observation made is no discovery, and does not count among the tests."""
+    stated = series(inventory=0.0).assign(response=np.nan, verdict="")
+    stated = stated[stated["year"].between(2015, 2019)]
+    other = pd.concat([stated, seen(0.9, 3.0)]).assign(region="110000")
+    both = pd.concat([stated, seen(0.05, 300.0, verdict="not testable"), other], ignore_index=True)
+    table = trends(both)
+    differences = table[table["kind"] == "difference"].set_index("region")
+    assert differences["differ"].to_dict() == {"130000": "prior", "110000": "no"}
+    assert np.isnan(differences["p_adjusted"]["130000"])
+    assert differences["p_adjusted"]["110000"] == pytest.approx(differences["p"]["110000"])
+    mine = table[(table["region"] == "130000") & (table["source"] == "inversion")].iloc[0]
+    assert mine["remark"] == (
+        "mostly the prior's: observations determine 5% of the trend of inversion; "
+        "inversion was not testable in 5 of 5 years"
+    )
+    assert mine["remark_zh"] == "主要来自先验：反演的趋势仅有 5% 由观测决定；反演在 5 年中有 5 年无法检验"
+    told = "\n".join(trend_lines(table))
+    assert told.count("mostly the prior's") == 2
+    assert "the trends differ" not in told
+
+
+def test_observations_withdrawn(tmp_path, capsys):
+    """Runs of three years through the commands: without observations the trend is said to be the prior's."""
+    for response in (0.9, 0.0):
+        files = []
+        for k, year in enumerate((2018, 2019, 2020)):
+            folder = tmp_path / f"{response}" / str(year)
+            folder.mkdir(parents=True)
+            edges = (f"{year}-01-01", f"{year + 1}-01-01")
+            run = posterior(
+                folder / "posterior.nc", response=response, sd=5.0 if response else 30.0, edges=edges
+            )
+            inventory(period=[str(year)] * 2, value=[104.0 + k, 208.0]).to_csv(folder / "in.csv", index=False)
+            crosscheck_files(run, folder / "in.csv", CrosscheckOptions(), folder / "provinces.csv")
+            files.append(folder / "provinces.csv")
+        out = tmp_path / f"{response}"
+        call(trend_command, *files, "--out", out)
+        said = capsys.readouterr().out
+        assert ("observations determine 0% of the trend" in said) == (response == 0.0)
+        assert ("was not testable in 3 of 3 years" in said) == (response == 0.0)
+        for language, text, none in (
+            ("en", "mostly the prior's", "by the prior"),
+            ("zh", "主要来自先验", "仅先验"),
+        ):
+            (section,) = optional_sections(out, language)["trends"]
+            beijing = next(r for r in section.rows if r[1] in {"inversion", "反演"})
+            assert (text in beijing[-1]) == (response == 0.0)
+            assert any(r[-2] == none for r in section.rows) == (response == 0.0)

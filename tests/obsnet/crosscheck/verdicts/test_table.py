@@ -14,7 +14,7 @@ from obsnet.crosscheck.compared.quantity import Sums
 from obsnet.crosscheck.rules.verdict import Rule
 from obsnet.crosscheck.verdicts.options import CrosscheckOptions
 from obsnet.crosscheck.verdicts.run import beside, crosscheck_files
-from obsnet.crosscheck.verdicts.table import Choices, compare, read_covariance, read_table, read_totals
+from obsnet.crosscheck.verdicts.table import Choices, check, compare, read_covariance, read_table, read_totals
 from obsnet.errors import ConfigError, FormatError, RegionError
 
 MT = 0.0440095 * SECONDS_PER_YEAR * 1e-9  # Mt a year of one mol s-1 of CO2
@@ -170,6 +170,23 @@ def test_units_do_not_matter(file):
     one = compare(totals, inventory())
     other = compare(totals, inventory(value=[10000.0, 10000.0], unit=["万吨", "万吨"]))
     np.testing.assert_allclose(one["p_value"], other["p_value"])
+
+
+@pytest.mark.parametrize(
+    ("factor", "told"), [(1.0, False), (1.9, False), (1e-3, True), (12 / 44, True), (1e2, True)]
+)
+def test_an_inventory_of_another_size_is_told(file, factor, told):
+    """Tonnes called kilotonnes, carbon called CO2: a verdict would stand there without a word of it."""
+    found = check(read_totals(file), inventory(value=[100.0 * factor, 200.0 * factor])).statistics
+    said = found.set_index("statistic")
+    assert ("another_size" in said.index) == told
+    if told:
+        assert said.loc["another_size", "value"] == pytest.approx(1.1 / factor)
+        assert said.loc["another_size", "told"] == 1
+        assert (
+            f"{1.1 / factor:.3g} times the inventory in the median of 2 regions"
+            in said.loc["another_size", "text"]
+        )
 
 
 def test_carbon_is_not_carbon_dioxide(file):
