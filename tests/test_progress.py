@@ -27,7 +27,9 @@ from obsnet.store import ObservationStore
 from obsnet.work.progress import counted, progress
 from retrieval.mapping.gridding import bin_store
 from retrieval.validation.collocation import collocate
+from tests.commands import call
 from tests.inversion.cases import case
+from tests.obsnet.report import synthetic
 from tests.retrieval.ground import make_ground, make_overpasses
 from tests.retrieval.soundings import make_table
 
@@ -103,6 +105,15 @@ def test_bins_count_the_files_of_a_store(tmp_path):
     with journal(tmp_path):
         bin_store(store, "CO2", Grid.regular(29, 35, 109, 112, 0.5, 0.5), days[:2], batch=64)
     told = [line for line in read_journals(tmp_path) if line.get("what") == "files of columns"]
+    assert told[-1]["done"] == told[-1]["of"] == 4
+
+
+def test_a_report_counts_its_pictures(tmp_path):
+    from obsnet.commands.report import report
+
+    with journal(tmp_path):
+        call(report, synthetic.folder(tmp_path / "run"), "--format", "csv")
+    told = [line for line in read_journals(tmp_path) if line.get("what") == "pictures"]
     assert told[-1]["done"] == told[-1]["of"] == 4
 
 
