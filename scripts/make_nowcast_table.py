@@ -121,15 +121,19 @@ def drawn_table(count):
         )
 
 
+# Okabe & Ito: told apart without red and green
+COLOURS = ("#0072B2", "#E69F00", "#56B4E9", "#D55E00", "#000000")
+
+
 def picture(found, path):
     """Draw errors by horizon and the reliability of chances."""
     import matplotlib.pyplot as plt
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.2, 4.0))
     scores = found.scores[found.scores["region"] == "provinces"]
-    for model in MODELS:
-        rows = scores[scores["model"] == model]
-        left.plot(rows["step"], rows["mae"], "o-", ms=4, lw=2.2 if model == found.model else 1.2, label=model)
+    for model, mark, colour in zip(MODELS, "osD^v", COLOURS, strict=True):
+        rows, width = scores[scores["model"] == model], 2.2 if model == found.model else 1.2
+        left.plot(rows["step"], rows["mae"], f"{mark}-", color=colour, ms=5, lw=width, label=model)
     left.set(xlabel="years ahead", ylabel="mean absolute error, %", ylim=(0, 40), xticks=range(1, 6))
     left.legend(fontsize=8)
     table = found.reliability

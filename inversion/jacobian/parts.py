@@ -20,6 +20,7 @@ from obsnet.reading import reading
 from obsnet.schema import BACKGROUND, SENSITIVITY, SIDES, check_stored
 from obsnet.seal import check_parquet, seal_parquet
 from obsnet.typing import Ints, Texts
+from obsnet.work.progress import counted
 
 __all__ = ["VALUES", "RunIndex", "check_part", "positions", "refuse_repeats", "write_part"]
 
@@ -78,7 +79,7 @@ class RunIndex:
         names: list[str] = []
         runs: list[tuple[Ints, ...]] = []
         known = 0
-        for part_number, part in enumerate(parts):
+        for part_number, part in enumerate(counted(parts, "files of footprints, their index")):
             reader = self._open(part, ["obs_id"])
             for group in range(reader.num_row_groups):
                 ids = _columns(reader, group, "obs_id")[0].combine_chunks()
@@ -132,7 +133,7 @@ class RunIndex:
         runs = runs[order]
         breaks = np.flatnonzero(np.diff(self.run_part[runs]) | np.diff(self.run_group[runs])) + 1
         part = -1
-        for block in np.split(runs, breaks) if runs.size else []:
+        for block in counted(np.split(runs, breaks) if runs.size else [], "blocks of footprints"):
             if part != self.run_part[block[0]]:
                 part = int(self.run_part[block[0]])
                 reader = self._open(self.parts[part])

@@ -57,7 +57,7 @@ class GainedPosterior(Posterior):
         """Return ``G K``, see `Posterior.gain_rows`."""
         g = self._weights(weights)
         out = np.empty((g.shape[0], self.problem.n_obs))
-        for part in strips(g.shape[0], self.problem.n_state):
+        for part in strips(g.shape[0], self.problem.n_state, what="blocks of totals, their gain"):
             rows = g[part]
             dense = rows.toarray() if sp.issparse(rows) else rows
             out[part] = self.applied.transposed(np.ascontiguousarray(dense.T)).T
@@ -72,7 +72,7 @@ class GainedPosterior(Posterior):
         g, problem = self._weights(weights), self.problem
         rows = np.ascontiguousarray(self.gain_rows(g).T)
         covariance = rows.T @ problem.observation_error.matmul(rows)
-        for part in strips(g.shape[0], problem.n_state):
+        for part in strips(g.shape[0], problem.n_state, what="blocks of totals, their error"):
             these = g[part]
             left = np.ascontiguousarray((these.toarray() if sp.issparse(these) else these).T, np.float64)
             left = left - problem.adjoint(np.ascontiguousarray(rows[:, part]))
@@ -102,7 +102,7 @@ class GainedPosterior(Posterior):
         sampled = n > EXACT
         count = PROBES if sampled else n
         rng = np.random.default_rng(0)
-        for part in strips(count, problem.n_state, 256):
+        for part in strips(count, problem.n_state, 256, "blocks of observations, what each told"):
             width = part.stop - part.start
             unit = np.zeros((n, width))
             if sampled:  # signs: their products with themselves are 1, with others 0 on average

@@ -15,6 +15,7 @@ import scipy.sparse as sp
 from inversion.operators.covariance import DiagonalCovariance
 from inversion.problem.problem import Problem
 from obsnet.typing import Floats
+from obsnet.work.progress import counted, progress
 
 __all__ = ["BLOCK", "STRIP", "columns_at_once", "innovation_covariance", "seen_totals", "signal", "strips"]
 
@@ -30,11 +31,21 @@ def columns_at_once(size: int, most: int = 64) -> int:
     return min(most, max(count - count % 8 if count >= 8 else count, 1))
 
 
-def strips(count: int, size: int, most: int = 64) -> Iterator[slice]:
-    """Yield the strips in which `count` columns of vectors of a length are worked through."""
+def strips(count: int, size: int, most: int = 64, what: str = "") -> Iterator[slice]:
+    """Yield the strips in which `count` columns of vectors of a length are worked through.
+
+    Parameters
+    ----------
+    count, size : int
+        Columns, and the length of each.
+    most : int
+        Columns of a strip.
+    what : str
+        What the columns are, where their progress is to be shown.
+    """
     step = columns_at_once(size, most)
-    for start in range(0, count, step):
-        yield slice(start, min(start + step, count))
+    parts = [slice(start, min(start + step, count)) for start in range(0, count, step)]
+    yield from counted(parts, what) if what else parts
 
 
 def signal(problem: Problem, v: Floats) -> Floats:
@@ -62,7 +73,7 @@ def seen_totals(problem: Problem, g: Any) -> tuple[Floats, Floats]:
         Symmetric to rounding.
     """
     seen, own = np.empty((problem.n_obs, g.shape[0])), np.empty((g.shape[0], g.shape[0]))
-    for part in strips(g.shape[0], problem.n_state):
+    for part in strips(g.shape[0], problem.n_state, what="blocks of totals, as observed"):
         rows = g[part]
         columns = rows.toarray().T if sp.issparse(rows) else np.asarray(rows).T
         moved = problem.prior_error.matmul(np.ascontiguousarray(columns, dtype=np.float64))
@@ -75,15 +86,17 @@ def innovation_covariance(problem: Problem) -> Floats:
     n = problem.n_obs
     s = np.empty((n, n), order="F")
     step = columns_at_once(problem.n_state, BLOCK)
-    for span, block in problem.row_blocks(step):
-        for start in range(0, block.shape[0], step):
-            rows = block[start : start + step]
-            strip = rows.toarray() if sp.issparse(rows) else np.asarray(rows)
-            bh = problem.prior_error.matmul(np.ascontiguousarray(strip.T, dtype=np.float64))
-            first = span.start + start
-            last = first + strip.shape[0]
-            s[first:, first:last] = problem.forward_rows(bh, slice(first, n))
-            s[first:last, last:] = s[last:, first:last].T
+    with progress(n, "observations, how they vary together") as advance:
+        for span, block in problem.row_blocks(step):
+            for start in range(0, block.shape[0], step):
+                rows = block[start : start + step]
+                strip = rows.toarray() if sp.issparse(rows) else np.asarray(rows)
+                bh = problem.prior_error.matmul(np.ascontiguousarray(strip.T, dtype=np.float64))
+                first = span.start + start
+                last = first + strip.shape[0]
+                s[first:, first:last] = problem.forward_rows(bh, slice(first, n))
+                s[first:last, last:] = s[last:, first:last].T
+                advance(last - first)
     error = problem.observation_error
     if isinstance(error, DiagonalCovariance):
         s[np.diag_indices(n)] += error.diagonal()

@@ -21,6 +21,7 @@ from inversion.problem.innovation import seen_totals, strips
 from inversion.problem.problem import Problem
 from obsnet.errors import SolverError
 from obsnet.typing import Floats
+from obsnet.work.progress import counted
 
 __all__ = ["Aggregate", "LeftOut", "Posterior", "System"]
 
@@ -267,7 +268,9 @@ class Posterior:
             return dict(zip(state.names, sums, strict=True))
         total = dict.fromkeys(state.names, 0.0)
         for units, answers in self._probes():
-            for part in strips(units.shape[1], problem.n_state, 512):
+            for part in strips(
+                units.shape[1], problem.n_state, 512, "blocks of observations, what each told"
+            ):
                 unit, solved = (np.ascontiguousarray(a[:, part]) for a in (units, answers))
                 there, seen = problem.adjoint(unit), problem.adjoint(solved)
                 for name, block in zip(state.names, error.blocks, strict=True):
@@ -315,7 +318,7 @@ class Posterior:
         totals = None if weights is None else self.aggregate(weights)
         rows = None if weights is None else self.gain_rows(weights)
         found = []
-        for label in np.unique(labels):
+        for label in counted(np.unique(labels), f"{group}s left out in turn"):
             b = np.flatnonzero(labels == label)
             unit = np.zeros((self.problem.n_obs, b.size))
             unit[b, np.arange(b.size)] = 1.0
@@ -345,7 +348,7 @@ class Posterior:
 def _by_strips(g: Any, apply: Callable[[Floats], Floats]) -> Floats:
     """Return ``G C G'`` from products with C."""
     out = np.empty((g.shape[0], g.shape[0]))
-    for part in strips(g.shape[0], g.shape[1]):
+    for part in strips(g.shape[0], g.shape[1], what="blocks of totals, their covariance"):
         rows = g[part]
         out[:, part] = g @ apply(np.ascontiguousarray((rows.toarray() if sp.issparse(rows) else rows).T))
     return _symmetric(out)

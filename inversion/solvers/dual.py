@@ -60,7 +60,7 @@ class DualSystem:
         prior_error, n, m = self.problem.prior_error, self.problem.n_obs, self.problem.n_state
         variance, signal = prior_error.diagonal().copy(), np.zeros(m)
         inverse = self._inverse_factor()
-        for part in strips(n, m, BLOCK):
+        for part in strips(n, m, BLOCK, "blocks of observations, what each told"):
             seen = slice(0, part.stop)  # the inverse is triangular too
             u = self.problem.adjoint_rows(np.ascontiguousarray(inverse[part, seen].T), seen)
             v = prior_error.matmul(u)

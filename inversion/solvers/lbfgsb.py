@@ -18,6 +18,7 @@ from inversion.problem.posterior import Aggregate
 from inversion.problem.problem import Problem
 from obsnet.errors import SolverError
 from obsnet.typing import Bools, Floats
+from obsnet.work.progress import progress
 
 __all__ = ["BoundedMode", "cost_and_gradient", "solve_bounded"]
 
@@ -137,20 +138,22 @@ def solve_bounded(
 
     start = np.clip(problem.prior, low, high) / sigma
     size = max(float(np.abs(scaled(start)[1]).max(initial=0.0)), 1e-300)
-    found = minimize(
-        scaled,
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=np.stack([low / sigma, high / sigma], axis=1),
-        options={
-            "maxiter": limit,
-            "maxfun": 2 * limit,
-            "ftol": 1e-15,
-            "gtol": tolerance * size,
-            "maxcor": 20,
-        },
-    )
+    with progress(limit, "iterations at most") as advance:
+        found = minimize(
+            scaled,
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=np.stack([low / sigma, high / sigma], axis=1),
+            options={
+                "maxiter": limit,
+                "maxfun": 2 * limit,
+                "ftol": 1e-15,
+                "gtol": tolerance * size,
+                "maxcor": 20,
+            },
+            callback=lambda _z: advance(1),
+        )
     x = np.clip(sigma * found.x, low, high)
     polished = m <= _POLISH
     if polished:

@@ -201,7 +201,7 @@ class PrimalSystem:
         if not self.square_root:
             return np.einsum("ij,ij->j", inverse, inverse)
         total = np.zeros(self.problem.n_state)
-        for rows in strips(len(inverse), len(inverse), _BLOCK):
+        for rows in strips(len(inverse), len(inverse), _BLOCK, "blocks of unknowns, their variance"):
             half = error.factor(np.ascontiguousarray(inverse[rows].T))
             total += np.einsum("ij,ij->i", half, half)
         return total
@@ -216,7 +216,7 @@ class PrimalSystem:
         if self.square_root:
             return 1.0 - np.einsum("ij,ij->j", inverse, inverse)
         normal, total = normal_matrix(self.problem), np.zeros(self.problem.n_state)
-        for rows in strips(len(inverse), len(inverse), _BLOCK):
+        for rows in strips(len(inverse), len(inverse), _BLOCK, "blocks of unknowns, what was learnt of them"):
             part = inverse[rows, : rows.stop]  # what is right of it is zero
             total[: rows.stop] += np.einsum("ij,ij->j", part, part @ normal[: rows.stop, : rows.stop])
         return total

@@ -14,6 +14,7 @@ from obsnet.drawing.maps import VERDICT_COLOURS, grid_map, map_axes, region_map
 from obsnet.language import Language
 from obsnet.report.sections.section import named, plain
 from obsnet.report.words import VERDICTS, say, term
+from obsnet.work.progress import counted
 
 __all__ = ["DPI", "difference_map", "draw", "flux_map", "totals_chart", "verdict_map"]
 
@@ -55,12 +56,13 @@ def draw(
         PNG by name: ``verdicts``, ``differences``, ``totals``, ``flux``.
     """
     place, language = {"grid": grid, "shapes": shapes}, drawn_in(language)
-    return {
-        "verdicts": verdict_map(table, stations, language, **place),
-        "differences": difference_map(table, language, **place),
-        "totals": totals_chart(table, language),
-        "flux": flux_map(flux, language, **place),
+    wanted = {
+        "verdicts": lambda: verdict_map(table, stations, language, **place),
+        "differences": lambda: difference_map(table, language, **place),
+        "totals": lambda: totals_chart(table, language),
+        "flux": lambda: flux_map(flux, language, **place),
     }
+    return {name: picture() for name, picture in counted(wanted.items(), "pictures")}
 
 
 def verdict_map(

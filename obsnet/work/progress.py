@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextvars import ContextVar
+from typing import TypeVar
 
 from obsnet.journal import note, now
 
 _NOTE_EVERY = 10.0  # seconds between lines of the journal
 _bar: ContextVar[bool] = ContextVar("bar", default=False)  # whether one is on the terminal
 
-__all__ = ["progress"]
+__all__ = ["counted", "progress"]
+
+Item = TypeVar("Item")
 
 
 @contextlib.contextmanager
@@ -67,9 +70,30 @@ def progress(total: int, what: str, *, every: float = 60.0) -> Iterator[Callable
         if now - last >= every and done < total:
             last = now
             left = (now - start) / done * (total - done)
-            print(f"{what}: {done} of {total}, about {left / 60:.0f} min left", file=sys.stderr, flush=True)
+            about = f"{left / 60:.0f} min" if left > 90.0 else f"{left:.0f} s"
+            print(f"{what}: {done} of {total}, about {about} left", file=sys.stderr, flush=True)
 
     yield advance
+
+
+def counted(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
+    """Yield items, each counted as a step of `progress` once the next is asked for.
+
+    Parameters
+    ----------
+    items : iterable
+    what : str
+        ``"granules"``.
+    total : int, optional
+        How many there are; by default their length.
+    """
+    if total is None:
+        assert isinstance(items, Sized)
+        total = len(items)
+    with progress(total, what) as advance:
+        for item in items:
+            yield item
+            advance(1)
 
 
 def _teller(total: int, what: str) -> Callable[[int], None]:

@@ -16,6 +16,7 @@ from obsnet.content import sha256
 from obsnet.errors import ConfigError, ObsnetError
 from obsnet.reading import reading
 from obsnet.work.parallel import map_unordered
+from obsnet.work.progress import counted
 from obsnet.work.work import Work
 from retrieval.products import AVERAGED
 
@@ -213,7 +214,8 @@ def _look(
     tasks = [Glance(p, options, p in crowded) for p in paths]
     enough = sum(t.hashed for t in tasks) + len(tasks) / 100 > ENOUGH_FILES
     on_death = None if work is None and not enough else _unseen
-    found = {t.path: r for t, r in map_unordered(glance, tasks, work, enough=enough, on_death=on_death)}
+    each = map_unordered(glance, tasks, work, enough=enough, on_death=on_death)
+    found = {t.path: r for t, r in counted(each, "files looked into", len(tasks))}
     seen = {p: found[p][0] for p in paths}
     return {p: s for p, s in seen.items() if s is not None}, {p: found[p][1] for p in paths if found[p][1]}
 
@@ -305,7 +307,8 @@ def _newer(
     shared, own = _shared_times(seen, kept, options)
     on_death = None if work is None else _unnamed
     enough = len(shared) > ENOUGH_FILES
-    names = {t.rank: r for t, r in map_unordered(named, shared, work, enough=enough, on_death=on_death)}
+    each = map_unordered(named, shared, work, enough=enough, on_death=on_death)
+    names = {t.rank: r for t, r in counted(each, "files that share time with others", len(shared))}
     shared = [t for t in sorted(shared, key=lambda t: t.rank) if len(names[t.rank])]
     if not shared:
         return {}

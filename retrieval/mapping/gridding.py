@@ -21,6 +21,7 @@ from obsnet.grid import Grid, axis_cell
 from obsnet.scales import scale_counts, single_scale
 from obsnet.store import ObservationStore
 from obsnet.typing import Floats, Ints, Times
+from obsnet.work.progress import progress
 
 __all__ = [
     "LEFT_OUT",
@@ -376,10 +377,21 @@ def read_soundings(
     names = ["time", "latitude", "longitude", "value", "uncertainty"]
     scales: Counter[str] = Counter()
     checked = store.dataset(condition, names)
-    for part in checked.to_batches(columns=[*names, "scale"], filter=condition, batch_size=batch):
-        scales.update(scale_counts(part))
-        single_scale(scales, f"columns of {store.path}")
-        yield Soundings(*(part.column(name).to_numpy(zero_copy_only=False) for name in names))
+    files = {f.path for f in checked.get_fragments(condition)}
+    scanner = checked.scanner(columns=[*names, "scale"], filter=condition, batch_size=batch)
+    with progress(len(files), "files of columns") as advance:
+        for tagged in scanner.scan_batches():
+            part = tagged.record_batch
+            scales.update(scale_counts(part))
+            single_scale(scales, f"columns of {store.path}")
+            yield Soundings(*(part.column(name).to_numpy(zero_copy_only=False) for name in names))
+            if (
+                tagged.fragment.path in files
+            ):  # counted when its first batch is done: nobody says which is the last
+                files.remove(tagged.fragment.path)
+                advance(1)
+        if files:
+            advance(len(files))  # those without a row that is asked for
 
 
 def bin_store(

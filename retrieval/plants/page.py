@@ -222,7 +222,7 @@ def _totals(card: PlantCard, language: Language) -> list[Row]:
 def _fuel(line: dict[str, Any]) -> Row:
     return [
         str(line["item"]),
-        f"{line['amount']:,.4g} {line['unit']}",
+        f"{line['amount']:{',.0f' if line['amount'] >= 1000 else '.4g'}} {line['unit']}",
         f"{line['factor']:.4g} {line['factor_unit']}",
         str(line["tier"]),
         f"{line['emission_t']:,.0f}",

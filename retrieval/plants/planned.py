@@ -10,7 +10,7 @@ from scipy.special import erf
 
 from obsnet.errors import ConfigError
 from obsnet.typing import Floats
-from obsnet.work.parallel import map_unordered
+from obsnet.work.kept import map_ordered
 from obsnet.work.work import Work
 from retrieval.plants.options import PlannedTable
 from retrieval.plume.images.amounts import mass_per_unit
@@ -143,9 +143,8 @@ def visibility(options: PlannedTable, work: Work | None = None) -> list[Visibili
     if work is not None and work.part is not None:
         raise ConfigError("a planned plant is one result: give workers, not a shard")
     tasks = [(options, wind, k) for wind in options.winds for k in range(options.draws)]
-    looked = {
-        (t[1], t[2]): r for t, r in map_unordered(_scene, tasks, work or Work(), enough=len(tasks) > _MANY)
-    }
+    made = map_ordered(_scene, tasks, work or Work(), what="made-up scenes", enough=len(tasks) > _MANY)
+    looked = {(wind, k): seen for (_, wind, k), seen in zip(tasks, made, strict=True)}
     return [_one(options, wind, [looked[wind, k] for k in range(options.draws)]) for wind in options.winds]
 
 

@@ -74,12 +74,15 @@ def write_planned_page(
 ) -> Path:
     """Write the page: no script, no reference to anything outside, every text escaped."""
     language = options.language
+    caption = say("p_caption", language)
+    if network is not None:
+        caption = say("p_caption_stations", language, images=caption)
     return render(
         path,
         language,
         title=say("p_title", language, name=options.name),
         sub=say("p_sub", language, rate=f"{options.emission:.0f}"),
-        caption=say("p_caption", language),
+        caption=caption,
         facts=[
             (say("place", language), place_words(options.latitude, options.longitude).said(language)),
             (say("p_emission", language), f"{options.emission:.0f}"),

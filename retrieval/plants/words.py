@@ -97,11 +97,13 @@ _WORDS = {
     "p_title": Words("Planned plant: {name}", "拟建电厂：{name}"),
     "p_sub": Words("CO₂ · {rate} kg s⁻¹ · what could be seen", "CO₂ · {rate} kg s⁻¹ · 能否看到"),
     "p_caption": Words(
-        "Left: largest increment of a pixel by wind, and a pixel's error; numbers are the smallest rate, kg s⁻¹, that "
-        "the whole plume would show. Right: smallest steady rate that a station's observations would show, and the "
-        "plant's.",
-        "左：各风速下单个像元的最大增量与像元误差；数字为整条羽流可显示的最小速率（kg s⁻¹）。"
-        "右：各站观测可显示的最小稳定速率与该厂速率。",
+        "Largest increment of a pixel by wind, and a pixel's error; numbers are the smallest rate, kg s⁻¹, that "
+        "the whole plume would show.",
+        "各风速下单个像元的最大增量与像元误差；数字为整条羽流可显示的最小速率（kg s⁻¹）。",
+    ),
+    "p_caption_stations": Words(
+        "Left: {images} Right: smallest steady rate that a station's observations would show, and the plant's.",
+        "左：{images}右：各站观测可显示的最小稳定速率与该厂速率。",
     ),
     "p_images": Words("From space, by wind", "卫星：按风速"),
     "p_stations": Words("Stations, by their footprints", "站点：按足迹"),

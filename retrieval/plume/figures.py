@@ -33,7 +33,7 @@ _WORDS = {
         "rejected": "rejected",
         "limit": "detection limit",
         "interval": "95 % interval",
-        "plumes": "{} plumes found in {}",
+        "plumes": "plumes found in {1}: {0}",
         "unknown": "no known source",
         "gas": "X{}",
         "no2": "NO₂",
@@ -132,6 +132,8 @@ def _mark(axes: Any, scene: Scene, source: PointSource) -> None:
     x, y = local_plane(scene.latitude, scene.longitude, source.place)
     if float(np.nanmin(np.hypot(x, y))) > 3.0 * scene.pixel_km:
         return
+    from matplotlib.patheffects import withStroke
+
     axes.plot(source.longitude, source.latitude, "+", color="white", markersize=7)
     axes.annotate(
         source.name,
@@ -139,7 +141,8 @@ def _mark(axes: Any, scene: Scene, source: PointSource) -> None:
         xytext=(4, 3),
         textcoords="offset points",
         color="white",
-        fontsize=7,
+        fontsize=8,
+        path_effects=[withStroke(linewidth=2.0, foreground="black")],  # it stands on the plume
     )
 
 

@@ -19,6 +19,7 @@ from obsnet.errors import ConfigError, ObsnetError
 from obsnet.output import plain
 from obsnet.provenance import record
 from obsnet.work.parallel import map_unordered, shard
+from obsnet.work.progress import counted
 from obsnet.work.work import Work
 from retrieval.plume.images.detect import Detection, detect
 from retrieval.plume.images.scene import Scene, local_plane
@@ -83,10 +84,8 @@ def _run(options: DetectTable, work: Work) -> PlumeSummary:
     if twice:
         raise ConfigError(f"several scenes are called {min(twice)!r}; their outputs would be one another's")
     tasks = [(path, options) for path in paths]
-    found = {
-        task[0]: result
-        for task, result in map_unordered(_one, tasks, work, enough=len(tasks) > _MANY, on_death=_dead)
-    }
+    made = map_unordered(_one, tasks, work, enough=len(tasks) > _MANY, on_death=_dead)
+    found = {task[0]: result for task, result in counted(made, "scenes", len(tasks))}
     summary = PlumeSummary()
     for path in paths:
         part = found[path]

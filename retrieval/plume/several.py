@@ -17,6 +17,7 @@ from obsnet.provenance import record
 from obsnet.schema import profile_array
 from obsnet.store import ObservationStore
 from obsnet.times import as_utc, from_epoch, to_epoch
+from obsnet.work.progress import counted
 from retrieval.plume.images.amounts import DRY_CONVERSION_ERROR, kt_per_year, mass_per_unit
 from retrieval.plume.images.detect import detect
 from retrieval.plume.images.scene import local_plane
@@ -64,7 +65,7 @@ def run_transect(options: TransectTable) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     passes = 0
     with WindFinder(options, options.wind_error) as winds:
-        for source in sources:
+        for source in counted(sources, "sources"):
             for track, time in _passes(store, source, options):
                 passes += 1
                 name = str(time)[:19].replace(":", "")
@@ -158,7 +159,7 @@ def run_divergence(options: DivergenceTable) -> dict[str, Any]:
     fluxes: dict[str, list[tuple[FluxSums, PlumeWind, np.datetime64]]] = {s.name: [] for s in sources}
     scenes = []
     with WindFinder(options, options.rate.wind_error) as winds:
-        for path in paths:
+        for path in counted(paths, "scenes"):
             status = "done"
             try:
                 _add_scene(path, sources, options, winds, fluxes)

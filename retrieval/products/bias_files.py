@@ -9,6 +9,7 @@ from typing import Any
 from obsnet.errors import ConfigError, FormatError, ObsnetError
 from obsnet.work.isolated import apart
 from obsnet.work.parallel import map_unordered, shard
+from obsnet.work.progress import counted
 from obsnet.work.work import Work
 from retrieval.products.bias import Correction, producer_correction, read_correction, verify, write_correction
 from retrieval.products.bias_fit import BiasSamples, ClassFit, collect, concatenate, read_truth, refit
@@ -43,7 +44,7 @@ def verify_files(options: VerifyOptions, work: Work | None = None) -> list[dict[
     paths = shard(granule_files(options.files), work)
     tasks = [(path, correction, options.tolerance) for path in paths]
     each = map_unordered(_verify, tasks, work, enough=len(tasks) > _MANY, on_death=_unverified)
-    found = dict(_by_path(each))
+    found = dict(_by_path(counted(each, "granules", len(tasks))))
     return [row for path in sorted(found) for row in found[path]]
 
 
@@ -101,7 +102,7 @@ def fit_files(options: FitOptions, work: Work | None = None) -> list[ClassFit]:
     correction = apart(_correction_of, paths[0]) if options.start is None else read_correction(options.start)
     tasks = [(path, correction, options.length_km, options.gap_s) for path in paths]
     each = map_unordered(_collect, tasks, work, enough=len(tasks) > _MANY, on_death=_refuse)
-    parts = dict(_by_path(each))
+    parts = dict(_by_path(counted(each, "granules", len(tasks))))
     samples = concatenate(parts[path] for path in paths)
     new, fits = refit(
         correction,

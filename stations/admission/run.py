@@ -9,6 +9,7 @@ from pathlib import Path
 from obsnet.atomic import write_text
 from obsnet.errors import ConfigError, FormatError, ObsnetError
 from obsnet.work.parallel import map_unordered, shard
+from obsnet.work.progress import counted
 from obsnet.work.work import Work
 from stations.admission.judge import Admission, Requirements, judge, load_applicant, load_requirements
 from stations.admission.options import AdmitTable
@@ -46,7 +47,8 @@ def admit_stations(options: AdmitTable, work: Work | None = None) -> Admissions:
     task = partial(_one, needed=needed)
     todo = shard(options.stations, work or Work())
     found: dict[Path, Admission | ObsnetError] = {}
-    for path, outcome in map_unordered(task, todo, work, enough=False, on_death=_died):
+    made = map_unordered(task, todo, work, enough=False, on_death=_died)
+    for path, outcome in counted(made, "stations", len(todo)):
         if isinstance(outcome, ObsnetError) and len(options.stations) == 1:
             raise outcome
         found[path] = outcome

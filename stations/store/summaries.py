@@ -43,6 +43,7 @@ def summarise_files(
     """
     # here, and not above: the worker that reads one file needs none of it
     from obsnet.work.parallel import ENOUGH_BYTES, map_unordered, shard
+    from obsnet.work.progress import counted
     from obsnet.work.work import Work
 
     said = options.placed(folder).said
@@ -51,7 +52,7 @@ def summarise_files(
     enough = sum(f.path.stat().st_size for f in files if f.path.is_file()) > ENOUGH_BYTES
     on_death = None if work is None and not enough else _untold
     each = map_unordered(_summaries, files, work, enough=enough, on_death=on_death)
-    outcome = {f.path: done for f, done in each}
+    outcome = {f.path: done for f, done in counted(each, "station files", len(files))}
     found: list[dict[str, Any]] = []
     bad: list[dict[str, str]] = []
     for file in files:

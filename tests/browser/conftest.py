@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from tests.browser.every_page import write_every_page
 from tests.browser.pages import Pages
 
 
@@ -13,6 +14,12 @@ from tests.browser.pages import Pages
 def pages(tmp_path_factory):
     """Both languages of a small report and one of a run that does not fit, as files."""
     return Pages.write(tmp_path_factory.mktemp("pages"))
+
+
+@pytest.fixture(scope="session")
+def every_page(tmp_path_factory):
+    """The file of a page of every kind."""
+    return write_every_page(tmp_path_factory.mktemp("every page"))
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+import xarray as xr
 
 from tests.docs.pages import DOCS, blocks, paste
 
@@ -50,6 +51,18 @@ def test_columns_with_footprints(sample_data, tmp_path):
     page = (run / "report.html").read_text(encoding="utf-8")
     assert "This run does not fit its own errors" in page
     assert "a guessed background" in page
+
+
+@pytest.mark.slow
+def test_a_jacobian_of_another_system(sample_data, tmp_path):
+    said = paste(blocks(PAGE)[8], tmp_path, sample_data)
+    before, after = said.split("refused\n")  # what goes to standard output comes first
+    assert "4 of 1884 rows cannot be in 1e-9 like the others" in after
+    assert after.count("set aside test.2010010") == 4
+    with xr.open_dataset(tmp_path / "foreign" / "run" / "posterior.nc") as data:
+        assert data.attrs["obsnet_contract"] == "scale factors 1"
+        assert float(data["flux_scale"].min()) > -1.0
+    assert not (tmp_path / "foreign" / "run" / "report.html").exists()
 
 
 def test_a_table_of_ones_own(tmp_path):

@@ -13,6 +13,7 @@ from obsnet.crosscheck.systems.own import read_own
 from obsnet.crosscheck.systems.paris import is_paris, read_paris
 from obsnet.crosscheck.systems.spread import common_ground, spread_table, systems_table
 from obsnet.errors import ConfigError
+from obsnet.work.progress import progress
 
 __all__ = ["ComparedSystems", "compare_systems", "read_system"]
 
@@ -102,7 +103,11 @@ def compare_systems(options: ComparisonOptions) -> ComparedSystems:
                 polygons.append(read_regions(options.regions, options.key))
         return polygons[0]
 
-    estimates = [without_zeros(e) for word in options.systems for e in read_system(read_word(word), regions)]
+    estimates = []
+    with progress(len(options.systems), "systems") as advance:
+        for word in options.systems:
+            estimates += [without_zeros(e) for e in read_system(read_word(word), regions)]
+            advance(1)
     notes = [f"{e.system}: {n}" for e in estimates for n in e.notes]
     table, said = systems_table(
         estimates, options.period, options.region, between=options.between, unresolved=options.unresolved

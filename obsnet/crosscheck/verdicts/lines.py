@@ -84,7 +84,7 @@ def table_lines(table: Any, language: Language = "en") -> Iterator[str]:
         yield (
             f"{_pad(row[name], wide)}"
             f"{_cell(row['inventory'], f'.{digits}f'):>10}"
-            f"{row['posterior']:>11.{digits}f}{row['posterior_sd']:>6.{digits}f}"
+            f"{row['posterior']:>11.{digits}f} {row['posterior_sd']:>5.{digits}f}"
             f"{_cell(row['difference'] if known else math.nan, f'+.{digits}f'):>12}"
             f"{_cell(share, '.0%') if not share >= 10 else '> 1000%':>12}  "
             f"{said[row['verdict']]}{('：' if end else ': ') + why if why else ''}"
@@ -113,8 +113,8 @@ def reconciled_lines(table: Any) -> Iterator[str]:
         numbers = [_cell(row[c], form) for c in ("inventory", "inventory_sd", "inversion", "inversion_sd")]
         best = [_cell(row["reconciled"], form), _cell(row["reconciled_sd"], form)]
         yield (
-            f"{row['name_en']:<{wide}}{numbers[0]:>10}{numbers[1]:>6}{numbers[2]:>11}{numbers[3]:>6}"
-            f"{best[0]:>12}{best[1]:>6}{_cell(row['adjustment'], f'+{form}'):>10}"
+            f"{row['name_en']:<{wide}}{numbers[0]:>10} {numbers[1]:>5}{numbers[2]:>11} {numbers[3]:>5}"
+            f"{best[0]:>12} {best[1]:>5}{_cell(row['adjustment'], f'+{form}'):>10}"
             f"{'  suspect: ' + row['suspect'] if row['suspect'] else ''}"
         )
     yield f"{table['period'].iloc[0]}; Mt {table['gas'].iloc[0]} a year"

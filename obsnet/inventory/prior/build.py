@@ -22,6 +22,7 @@ from obsnet.inventory.notes import note
 from obsnet.inventory.prior.plants import Plants
 from obsnet.shares import Shares
 from obsnet.typing import Floats
+from obsnet.work.progress import counted
 
 __all__ = ["Excess", "Prior", "gridded_prior"]
 
@@ -182,7 +183,7 @@ def gridded_prior(
     if partial:
         notes.append(note("in part", regions=", ".join(partial)))
     amounts, how = [], {}
-    for s, sector in enumerate(sectors):
+    for s, sector in enumerate(counted(sectors, "sectors")):
         proxy = (proxies or {}).get(sector, (proxies or {}).get("all"))
         density = np.ones(grid.size) if proxy is None else _proxy(proxy, grid, sector)
         spread = "even over the area of a province" if proxy is None else "by the proxy"

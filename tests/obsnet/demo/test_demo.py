@@ -79,7 +79,7 @@ def test_outputs_open(run):
 def test_the_tutorials_satellite_alone(run, sample_data):
     """From granules to a report by the tutorial; 25 columns a day tell nothing of a province, and that is said."""
     folder, _ = run
-    first, cluster = blocks(DOCS / "tutorial.md")[6:]
+    first, cluster = blocks(DOCS / "tutorial.md")[6:8]
     assert first.startswith("cd obsnet-demo\n")
     (folder.parent / "obsnet-demo").symlink_to(folder)
     said = paste(first, folder.parent, sample_data)

@@ -12,8 +12,7 @@ from obsnet.errors import FormatError, RangeError
 from retrieval.commands.plants import card, planned, provinces
 from retrieval.plants.card import agreement_of, totals_e_n
 from retrieval.plants.provinces import read_card, sum_provinces
-from retrieval.plume.rates.reasons import RejectReason
-from tests.retrieval.plants.world import hourly, rate_row, write, write_campd_year
+from tests.retrieval.plants.world import hourly, write_plant
 
 
 def call(command, *arguments):
@@ -25,26 +24,7 @@ def call(command, *arguments):
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     """A year of a plant, and fifteen overpasses of which one saw nothing, one lies under clouds, one in an outage."""
-    folder = tmp_path_factory.mktemp("plant")
-    _, rate = hourly(outage=0.0)
-    rate[24 * 53 : 24 * 56] = 0.0
-    write_campd_year(folder / "stack.csv", rate)
-    start = np.datetime64("2023-01-01T06", "m")
-    rng = np.random.default_rng(3)
-    rows = []
-    for k, day in enumerate(range(5, 350, 24)):
-        i = 24 * day + 13
-        q = rate[i - 2 : i].mean() * (1 + 0.2 * rng.standard_normal()) + 30 * rng.standard_normal()
-        quality = {2: RejectReason.NOT_FOUND | RejectReason.BELOW_LIMIT, 4: RejectReason.GAPS}.get(k, 0)
-        row = rate_row(
-            f"day {k}", start + np.timedelta64(60 * i, "m"), 40.0 if k == 2 else q, quality=int(quality)
-        )
-        rows.append(row | {"source": "<b>Mühle & Söhne</b>"})
-    write(folder / "rates.csv", rows)
-    (folder / "fuel.csv").write_text(
-        "kind,item,value,unit,ncv,carbon,oxidation\nfuel,bituminous coal,4700000,t,21,26.18,0.99\n"
-    )
-    return folder
+    return write_plant(tmp_path_factory.mktemp("plant"))
 
 
 ABOUT = (

@@ -9,6 +9,7 @@ from scipy.signal import lfilter
 from retrieval.plants.stack.layout import SHORT_TON_KG
 from retrieval.plants.stack.record import StackRecord
 from retrieval.plume.rates.budget import RateBudget, interval
+from retrieval.plume.rates.reasons import RejectReason
 
 CAMPD = (
     "State", "Facility Name", "Facility ID", "Unit ID", "Associated Stacks", "Date", "Hour", "Operating Time",
@@ -126,3 +127,26 @@ def rate_row(
         "start_km": 2.0,
         "end_km": 38.0,
     } | more
+
+
+def write_plant(folder):
+    """Write a year of a plant with fifteen overpasses: one saw nothing, one lies under clouds, one in an outage."""
+    _, rate = hourly(outage=0.0)
+    rate[24 * 53 : 24 * 56] = 0.0
+    write_campd_year(folder / "stack.csv", rate)
+    start = np.datetime64("2023-01-01T06", "m")
+    rng = np.random.default_rng(3)
+    rows = []
+    for k, day in enumerate(range(5, 350, 24)):
+        i = 24 * day + 13
+        q = rate[i - 2 : i].mean() * (1 + 0.2 * rng.standard_normal()) + 30 * rng.standard_normal()
+        quality = {2: RejectReason.NOT_FOUND | RejectReason.BELOW_LIMIT, 4: RejectReason.GAPS}.get(k, 0)
+        row = rate_row(
+            f"day {k}", start + np.timedelta64(60 * i, "m"), 40.0 if k == 2 else q, quality=int(quality)
+        )
+        rows.append(row | {"source": "<b>Mühle & Söhne</b>"})
+    write(folder / "rates.csv", rows)
+    (folder / "fuel.csv").write_text(
+        "kind,item,value,unit,ncv,carbon,oxidation\nfuel,bituminous coal,4700000,t,21,26.18,0.99\n"
+    )
+    return folder

@@ -12,10 +12,12 @@ from obsnet.crosscheck.compared.inventory_rows import RowChoice
 from obsnet.crosscheck.compared.periods import TimeChoice
 from obsnet.crosscheck.compared.quantity import Sums
 from obsnet.crosscheck.rules.verdict import Rule
+from obsnet.crosscheck.verdicts.lines import table_lines
 from obsnet.crosscheck.verdicts.options import CrosscheckOptions
 from obsnet.crosscheck.verdicts.run import beside, crosscheck_files
 from obsnet.crosscheck.verdicts.table import Choices, check, compare, read_covariance, read_table, read_totals
 from obsnet.errors import ConfigError, FormatError, RegionError
+from tests.obsnet.report import synthetic
 
 MT = 0.0440095 * SECONDS_PER_YEAR * 1e-9  # Mt a year of one mol s-1 of CO2
 REGIONS = ["110000", "120000", "outside"]
@@ -163,6 +165,12 @@ def test_the_table_says_what_was_compared_and_by_which_rule(file):
     }
     assert {k: row[k] for k in said} == said
     assert row["chi_square_low"] < 1.0 < row["chi_square_high"]
+
+
+def test_small_numbers_do_not_run_together():
+    """Macao's 0.0267 and 0.0061 had been 0.02670.0061."""
+    table = synthetic.verdicts(posterior=0.0267, posterior_sd=0.0061)
+    assert any(" 0.0267 0.0061 " in line for line in table_lines(table))
 
 
 def test_units_do_not_matter(file):
