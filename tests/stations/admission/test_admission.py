@@ -20,8 +20,8 @@ from stations.admission.judge import FOLDER, Admission, judge, load_applicant, l
 from stations.admission.kinds import KINDS
 from stations.admission.report import admission_csv, admission_html, admission_summary, evidence_csv
 from stations.record.file import write_record
-from tests.stations.dialects import noaa_trends, read_text
 from tests.stations.admission.dossier import write_dossier
+from tests.stations.dialects import noaa_trends, read_text
 from tests.stations.made import make_record
 
 
