@@ -16,7 +16,7 @@ __all__ = ["STAGE"]
 # 3: regions that are not told apart are tested as a sum too; covariance of all that is tested;
 #    z, E_n, chi-square of all regions, requirement lines; a covariance that is none is refused
 # 4: periods in Chinese beside the English ones; infinite limits are empty cells
-VERSION = 4
+VERSION = 5
 
 
 def _inputs(options: CrosscheckTable, case: Case) -> Iterable[Path]:

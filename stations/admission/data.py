@@ -40,12 +40,12 @@ def coverage(a: Applicant, o: CoverageOptions) -> Outcome:
     known = ~np.isnat(start)
     if not known.any():
         raise NotTestable("no row has a time", "没有有效时间", limit)
-    seconds = a.record.attrs.get("interval_seconds")
+    seconds = float(a.record.attrs.get("interval_seconds") or 0.0)
     monthly = not seconds and _calendar_months(start[known], end[known])
     if not seconds and not monthly:
         raise NotTestable("the record has no constant averaging interval", "记录没有固定的平均时段", limit)
     valid = a.valid() & known
-    step = np.timedelta64(1, "M") if monthly else np.timedelta64(round(float(seconds)), "s")
+    step = np.timedelta64(1, "M") if monthly else np.timedelta64(round(seconds), "s")
     first = start[known].min()
     last = end[known].max() if monthly else start[known].max() + step
     if o.per == "record":
