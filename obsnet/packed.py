@@ -16,13 +16,13 @@ import numpy as np
 from obsnet.errors import FormatError
 from obsnet.typing import Bools, Floats
 
-__all__ = ["Unpacked", "fill_mask", "is_packed", "numeric", "unpack", "unsigned"]
+__all__ = ["StoredNumbers", "fill_mask", "is_packed", "numeric", "unpack", "unsigned"]
 
 _KEYS = {"scale_factor", "add_offset", "_Unsigned", "valid_min", "valid_max", "valid_range"}
 
 
 @dataclass(frozen=True)
-class Unpacked:
+class StoredNumbers:
     """Numbers that were stored.
 
     Parameters
@@ -86,7 +86,7 @@ def fill_mask(stored: np.ndarray, fills: Iterable[float]) -> Bools | None:
     return bad
 
 
-def unpack(stored: np.ndarray, attributes: Mapping[str, Any], fills: Iterable[float] = ()) -> Unpacked:
+def unpack(stored: np.ndarray, attributes: Mapping[str, Any], fills: Iterable[float] = ()) -> StoredNumbers:
     """Return what stored numbers stand for.
 
     Parameters
@@ -130,7 +130,7 @@ def unpack(stored: np.ndarray, attributes: Mapping[str, Any], fills: Iterable[fl
     if bad is not None:
         values[bad] = np.nan
     ends = sorted(v * factor + offset for v in (low, high)) if packed else (low, high)
-    return Unpacked(values, count, _words(*ends) if count else "")
+    return StoredNumbers(values, count, _words(*ends) if count else "")
 
 
 def _one(key: str, attributes: Mapping[str, Any], usual: float) -> float:

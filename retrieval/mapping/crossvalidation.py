@@ -282,13 +282,15 @@ def _in_parts(
     return mean, sd
 
 
-def stretch(size: npt.ArrayLike) -> float:
+def stretch(size: npt.ArrayLike, believed: int = 0) -> float:
     """Return what standard deviations must be multiplied with for 95 % of errors to lie within 1.96 of them.
 
     Parameters
     ----------
     size : array_like, shape (n,)
         Sizes of errors in standard deviations; NaN is left out.
+    believed : int
+        Normal errors of size 1 mixed in, of a covariance that was itself found by held-out blocks.
 
     Returns
     -------
@@ -296,15 +298,15 @@ def stretch(size: npt.ArrayLike) -> float:
         The 95 % quantile over 1.96: of the errors alone where there are 40 or more, whatever their size and shape, so
         placed that on average 95 % of errors that had no say are within it (the k-th of n has k / (n + 1) below it;
         Wilks 1941, doi:10.1214/aoms/1177731788). Fewer are filled up with normal ones, so that a handful does not
-        decide.
+        decide. With `believed` ones the plain quantile of both.
     """
     from scipy.stats import norm
 
     z = np.asarray(size, np.float64)
     z = z[np.isfinite(z)]
-    filled = max(_ENOUGH - len(z), 0)
+    filled = believed or max(_ENOUGH - len(z), 0)
     normal = norm.ppf(0.5 + 0.5 * (np.arange(filled) + 0.5) / max(filled, 1))
-    drawn = len(z) / (len(z) + filled)  # what is believed does not scatter
+    drawn = 0.0 if believed else len(z) / (len(z) + filled)  # what is believed does not scatter
     z = np.sort(np.concatenate([z, normal]))
     below = (np.arange(len(z)) + 0.5 + 0.5 * drawn) / (len(z) + drawn)
     return float(np.interp(0.95, below, z) / 1.96)
@@ -346,7 +348,7 @@ def likeliest(
 
 
 def judge(
-    *parts: HeldOut, more: Sequence[Floats] | None = None, doubt: npt.ArrayLike = 0.0
+    *parts: HeldOut, more: Sequence[Floats] | None = None, doubt: npt.ArrayLike = 0.0, believed: int = 0
 ) -> tuple[float, list[HeldOutScores]]:
     """Return the largest `stretch` of the parts, and the scores of each.
 
@@ -361,6 +363,8 @@ def judge(
         For each part additions to the variances, of which `likeliest` chooses one; by default nothing is added.
     doubt : array_like, optional
         See `likeliest`.
+    believed : int
+        See `stretch`.
     """
     additions = [np.zeros((1, len(p.spread))) for p in parts] if more is None else more
 
@@ -370,7 +374,7 @@ def judge(
             replace(p, spread=np.sqrt(np.maximum(p.spread**2 + m[choice], 0.0)))
             for p, m in zip(parts, additions, strict=True)
         ]
-        return max(stretch(p.z[p.fold != without]) for p in those), those
+        return max(stretch(p.z[p.fold != without], believed) for p in those), those
 
     widened, chosen = fitted(None)
     scaled = [np.full(len(p.fold), np.nan) for p in parts]
