@@ -59,8 +59,9 @@ def test_a_run_leaves_a_journal_and_its_status(case):
     assert {e["name"] for e in events} == {"t"}
     assert len({e["run"] for e in events}) == 2
     first = [e for e in events if e.get("shard") == "1/2"]
-    assert [e.get("state") or e["done"] for e in first] == ["begins", 1, "done"]
-    assert [e["stage"] for e in first] == ["ingest"] * 3
+    told_of = [e.get("state") or (e["what"], e["done"]) for e in first]
+    assert told_of == ["begins", ("files looked into", 2), ("granules", 1), "done"]
+    assert [e["stage"] for e in first] == ["ingest"] * 4
     for end in (e for e in events if e.get("state") == "done"):
         assert end.get("skipped") or min(end[k] for k in ("seconds", "processor_seconds", "peak_mib")) > 0
         assert {"time", "run", "host", "pid", "job"} <= set(end)
