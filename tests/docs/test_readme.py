@@ -85,7 +85,10 @@ def test_rates_of_verdicts_span_what_is_said():
         of = [float(r[column].split()[0]) for r in rows if r[column] != "–"]
         return min(of), max(of)
 
-    called, found = span(3, cells), span(5, [c for c in cells if "by its minimum" in c[0] or "by their" in c[0]])
+    called, found = (
+        span(3, cells),
+        span(5, [c for c in cells if "by its minimum" in c[0] or "by their" in c[0]]),
+    )
     said = next(row[2] for row in checks(EN) if row[0] == "verdicts")
     assert f"called inconsistent {called[0]:.1f} to {called[1]:.1f} %" in said
     assert f"found {found[0]:.0f} to {found[1]:.0f} %" in said
