@@ -41,11 +41,6 @@ class SeenTrend:
     drift: float = float("nan")
     remark: Words = NOTHING
 
-    @property
-    def by_the_prior(self) -> bool:
-        """Less than half of it was observed."""
-        return self.response < MOSTLY_OBSERVED
-
 
 def seen_trend(part: Any, source: str, found: FittedTrend) -> SeenTrend:
     """Return what of a source's slope is observed.
@@ -62,13 +57,11 @@ def seen_trend(part: Any, source: str, found: FittedTrend) -> SeenTrend:
     name, texts = SOURCES.get(source, Words(apart(source), apart(source))), []
     years = part["year"].to_numpy(float)
     share = part["response"].to_numpy(float) if "response" in part else np.full(len(years), np.nan)
-    if np.isnan(share).any():
-        count = int(np.isnan(share).sum())
-        return SeenTrend(
-            remark=say("observed in part", source=name, count=count, years=len(years))
-            if count < len(years)
-            else NOTHING
-        )
+    unknown = int(np.isnan(share).sum())
+    if unknown == len(years):
+        return SeenTrend()
+    if unknown:
+        return SeenTrend(remark=say("observed in part", source=name, count=unknown, years=len(years)))
     response = float(found.weights @ (share * (years - years.mean())))
     drift = float(found.weights @ share)
     if response < MOSTLY_OBSERVED:
